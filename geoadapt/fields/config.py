@@ -1,0 +1,68 @@
+"""Configurations of the data that training reads; plain data, no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from geoadapt.errors import GeoadaptError
+
+__all__ = ["CsmaskConfig", "FolderConfig", "SimulatedConfig"]
+
+
+@dataclass
+class CsmaskConfig:
+    """Every ``*.npz`` in ``root`` is a scene (``img`` h×w×6, ``msk`` h×w×1), named by its file; split by scene."""
+
+    name: str = "csmask"
+    root: str = ""
+    """Empty = ``cloudmask/ukis_csmask`` in the folder that GEOADAPT_DATA names."""
+    test: list[str] = field(default_factory=list)
+    train: list[str] = field(default_factory=list)
+    """Empty = every scene that is not named as test."""
+    val_fraction: float = 0.2
+    block: int = 64
+    """Validation is made of spatial blocks of this size inside the training scenes [px]."""
+
+
+@dataclass
+class FolderConfig:
+    """Images and labels of one's own: rasters paired by name, or polygons rasterised on the image's grid."""
+
+    name: str = "folder"
+    root: str = "."
+    images: str = "images"
+    """A sub-folder of ``root``: one file or folder per scene."""
+    labels: str = "labels"
+    """A sub-folder with rasters of the same names, or a vector file (GeoPackage, GeoJSON)."""
+    class_column: str = "class"
+    """In polygons: the column that holds a class name or number."""
+    classes: dict[str, int] = field(default_factory=dict)
+    """Label value or name → class of the task; empty = the task's own numbers."""
+    channels: list[str] = field(default_factory=list)
+    """Bands to use; empty = those that all scenes share."""
+    sensor: str | None = None
+    test: list[str] = field(default_factory=list)
+    """Scene names; empty = spatial blocks of every scene (``test_fraction``)."""
+    train: list[str] = field(default_factory=list)
+    test_fraction: float = 0.2
+    val_fraction: float = 0.2
+    block: int = 64
+
+    def __post_init__(self) -> None:
+        if self.block < 8:
+            raise GeoadaptError("data.block", f"{self.block} px", "choose 8 or more")
+
+
+@dataclass
+class SimulatedConfig:
+    """Simulated scenes with a known truth, made once under ``root`` and then read like any folder."""
+
+    name: str = "simulated"
+    root: str = "outputs/simulated"
+    scenes: int = 6
+    size: int = 512
+    seed: int = 0
+    sensors: list[str] = field(default_factory=lambda: ["sentinel2", "landsat8"])
+    test_scenes: int = 2
+    val_fraction: float = 0.2
+    block: int = 64

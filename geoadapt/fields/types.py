@@ -1,0 +1,104 @@
+"""Fields and batches: what every model takes, for a satellite stack and a reanalysis alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from geoadapt.errors import GeoadaptError
+
+__all__ = ["Batch", "Field", "Grid", "LatLonGrid", "ProjectedGrid", "Where"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectedGrid:
+    """A map projection: ground resolution [m], and per sample the centre (b, 2) as latitude, longitude [degrees] if known."""
+
+    resolution: float
+    centre: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LatLonGrid:
+    """A regular grid on the sphere: latitude (h,) and longitude (w,) [degrees]."""
+
+    latitude: Tensor
+    longitude: Tensor
+
+
+Grid = ProjectedGrid | LatLonGrid
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Which sample this is: the scene's name and the upper left pixel of its chip."""
+
+    scene: str
+    row: int = 0
+    col: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Values on a grid with their labels.
+
+    ``values`` (b, t, c, h, w), finite everywhere; ``valid`` the same shape, bool, None where all is valid;
+    ``times`` (b, t) seconds since 1970 UTC, None where unknown.
+    """
+
+    values: Tensor
+    channels: tuple[str, ...]
+    valid: Tensor | None = None
+    times: Tensor | None = None
+    grid: Grid | None = None
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 5:
+            raise GeoadaptError("field", f"values have shape {tuple(self.values.shape)}", "expected (b, t, c, h, w)")
+        if self.values.shape[2] != len(self.channels):
+            raise GeoadaptError("field", f"{self.values.shape[2]} channels, {len(self.channels)} names {self.channels}")
+        if self.valid is not None and self.valid.shape != self.values.shape:
+            raise GeoadaptError(
+                "field", f"valid {tuple(self.valid.shape)} differs from values {tuple(self.values.shape)}"
+            )
+
+    def select(self, channels: tuple[str, ...]) -> Field:
+        """The same field with these channels, in this order; raises GeoadaptError where one is missing."""
+        missing = [c for c in channels if c not in self.channels]
+        if missing:
+            raise GeoadaptError("field", f"channels {missing} are missing", f"it has {list(self.channels)}")
+        index = [self.channels.index(c) for c in channels]
+        valid = None if self.valid is None else self.valid[:, :, index]
+        return replace(self, values=self.values[:, :, index], valid=valid, channels=channels)
+
+    def to(self, device: torch.device | str) -> Field:
+        """The same field on ``device``."""
+        moved = {
+            name: None if (value := getattr(self, name)) is None else value.to(device)
+            for name in ("values", "valid", "times")
+        }
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a model sees at once: named inputs, and in training the target.
+
+    ``target`` values (b, t, 1, h, w) hold class indices for segmentation, 255 = ignore. ``lead_time`` (b,) [s].
+    """
+
+    inputs: dict[str, Field]
+    target: Field | None = None
+    lead_time: Tensor | None = None
+    where: tuple[Where, ...] = field(default=())
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on ``device``."""
+        return replace(
+            self,
+            inputs={name: value.to(device) for name, value in self.inputs.items()},
+            target=None if self.target is None else self.target.to(device),
+            lead_time=None if self.lead_time is None else self.lead_time.to(device),
+        )

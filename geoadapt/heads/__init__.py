@@ -1,0 +1,12 @@
+"""Decoders. In: Features and the Batch they came from. Out: scores (b, t, k, h, w) on the input's grid."""
+
+from geoadapt.heads.config import FcnConfig, LinearConfig, UnetConfig
+from geoadapt.registry import Entry
+
+__all__ = ["HEADS"]
+
+HEADS: dict[str, Entry] = {
+    "linear": Entry(LinearConfig, "geoadapt.heads.linear:build"),
+    "fcn": Entry(FcnConfig, "geoadapt.heads.fcn:build"),
+    "unet": Entry(UnetConfig, "geoadapt.heads.unet:build"),
+}
