@@ -1,10 +1,11 @@
 """The whole configuration of a run, as plain data; no torch.
 
-In: nested mappings, as Hydra composes them. Out: a ``JobConfig`` with every part checked, or an error that names the key.
+In: nested mappings, as Hydra composes them. Out: a ``JobConfig`` with every part checked, or an error naming the key.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,19 @@ from geoadapt.heads import HEADS
 from geoadapt.registry import Entry, from_plain, look_up
 from geoadapt.tasks import TASKS
 
-__all__ = ["GROUPS", "InferConfig", "JobConfig", "RuntimeConfig", "TrainConfig", "job_from_plain"]
+__all__ = [
+    "CONTROLS",
+    "GROUPS",
+    "SECTIONS",
+    "InferConfig",
+    "JobConfig",
+    "RuntimeConfig",
+    "TrainConfig",
+    "job_from_plain",
+]
+
+CONTROLS = ("rule", "lda", "unet", "random_backbone", "full_finetune")
+"""What a result is compared with, on the same pixels, in the same run."""
 
 
 @dataclass
@@ -54,10 +67,24 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "val_every", "bootstrap"):
-            if getattr(self, name) < 1:
-                raise GeoadaptError(f"train.{name}", f"{getattr(self, name)}", "choose 1 or more")
-        if self.chip < 8:
-            raise GeoadaptError("train.chip", f"{self.chip} px", "choose 8 or more")
+            _within(f"train.{name}", getattr(self, name), low=1)
+        _within("train.chip", self.chip, low=8, unit=" px")
+        for name in ("weight_decay", "patience", "gain_jitter", "offset_jitter", "workers"):
+            _within(f"train.{name}", getattr(self, name), low=0)
+        for name in ("warmup", "band_dropout"):
+            _within(f"train.{name}", getattr(self, name), low=0, high=1)
+        if not 0 < self.lr < math.inf:
+            raise GeoadaptError("train.lr", f"{self.lr}", "choose a positive number, such as 2e-3")
+        if self.max_minutes is not None and not self.max_minutes > 0:
+            raise GeoadaptError("train.max_minutes", f"{self.max_minutes}", "choose more than 0, or null for no limit")
+        for name in self.chosen_controls():
+            _among("train.controls", name, CONTROLS)
+
+    def chosen_controls(self) -> tuple[str, ...]:
+        """The controls by name, in their fixed order where all are wanted."""
+        if self.controls in ("all", "none"):
+            return CONTROLS if self.controls == "all" else ()
+        return tuple(name.strip() for name in self.controls.split(",") if name.strip())
 
 
 @dataclass
@@ -78,18 +105,17 @@ class InferConfig:
     """``auto`` warns where no nodata is declared and a border is all zero; ``yes`` and ``no`` decide."""
 
     def __post_init__(self) -> None:
-        if self.tile < 8:
-            raise GeoadaptError("infer.tile", f"{self.tile} px", "choose 8 or more")
+        _within("infer.tile", self.tile, low=8, unit=" px")
         if not 0 <= self.overlap < self.tile:
             raise GeoadaptError(
                 "infer.overlap", f"{self.overlap} px does not fit a tile of {self.tile} px", "choose overlap < tile"
             )
-        if self.batch < 1:
-            raise GeoadaptError("infer.batch", f"{self.batch}", "choose 1 or more")
-        if self.cloud_buffer < 0:
-            raise GeoadaptError("infer.cloud_buffer", f"{self.cloud_buffer} px", "choose 0 or more")
-        if self.compress not in ("DEFLATE", "ZSTD"):
-            raise GeoadaptError("infer.compress", f"'{self.compress}'", nearest(self.compress, ["DEFLATE", "ZSTD"]))
+        _within("infer.batch", self.batch, low=1)
+        _within("infer.cloud_buffer", self.cloud_buffer, low=0, unit=" px")
+        if self.threshold is not None:
+            _within("infer.threshold", self.threshold, low=0, high=1)
+        _among("infer.compress", self.compress, ("DEFLATE", "ZSTD"))
+        _among("infer.zero_is_nodata", self.zero_is_nodata, ("auto", "yes", "no"))
 
 
 @dataclass
@@ -101,6 +127,11 @@ class RuntimeConfig:
     """0 = as many as there are cores."""
     precision: str = "auto"
     """``fp32``, ``bf16``, or ``auto``: bf16 where the hardware has it, measured at start."""
+
+    def __post_init__(self) -> None:
+        _within("runtime.threads", self.threads, low=0)
+        _among("runtime.precision", self.precision, ("auto", "fp32", "bf16"))
+        _among("runtime.device", self.device.partition(":")[0], ("auto", "cpu", "cuda", "mps"))
 
 
 @dataclass
@@ -134,12 +165,36 @@ def job_from_plain(plain: Mapping[str, Any]) -> JobConfig:
     for key in plain:
         if key not in known:
             raise GeoadaptError(str(key), "unknown key", nearest(str(key), known))
-    made: dict[str, Any] = {"seed": int(plain.get("seed", 0))}
+    made: dict[str, Any] = {"seed": _seed(plain.get("seed", 0))}
     for group, entries in GROUPS.items():
-        if not plain.get(group):
-            raise GeoadaptError(group, "nothing is chosen", f"add {group}=…; " + nearest("", entries))
-        name = str(plain[group].get("name"))
-        made[group] = from_plain(look_up(entries, name, group).config, plain[group], group)
+        made[group] = _chosen(group, entries, plain.get(group))
     for section, config in SECTIONS.items():
-        made[section] = from_plain(config, plain.get(section, {}), section)
+        made[section] = from_plain(config, plain.get(section) or {}, section)
     return JobConfig(**made)
+
+
+def _chosen(group: str, entries: Mapping[str, Entry], plain: Any) -> Any:
+    """The configuration that one group's mapping describes, by the class of its ``name``."""
+    if not plain:
+        raise GeoadaptError(group, "nothing is chosen", f"add {group}=…; known: {', '.join(entries)}")
+    if not isinstance(plain, Mapping):
+        raise GeoadaptError(group, f"'{plain}' is no configuration", nearest(str(plain), entries))
+    return from_plain(look_up(entries, str(plain.get("name")), f"{group}.name").config, plain, group)
+
+
+def _seed(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32:
+        raise GeoadaptError("seed", f"{value!r}", "choose a whole number from 0 to 2³² − 1")
+    return value
+
+
+def _within(key: str, value: float, *, low: float, high: float = math.inf, unit: str = "") -> None:
+    """Raise where ``value`` is outside [low, high], infinite or NaN."""
+    if not (low <= value <= high and math.isfinite(value)):
+        limits = f"{low:g} or more" if high == math.inf else f"{low:g} to {high:g}"
+        raise GeoadaptError(key, f"{value}{unit}", f"choose {limits}")
+
+
+def _among(key: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise GeoadaptError(key, f"'{value}'", nearest(value, known))

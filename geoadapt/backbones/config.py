@@ -25,6 +25,8 @@ class GalileoConfig:
     """Attention runs in squares of this many patches; 0 = over the whole input."""
     resolution: float = 10.0
     """Ground resolution that the position encoding is told [m]; 0 takes the input's own."""
+    location: bool = False
+    """Whether the encoder is told latitude and longitude, where they are known."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.patch_size <= 32:

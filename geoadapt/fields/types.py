@@ -14,7 +14,7 @@ __all__ = ["Batch", "Field", "Grid", "LatLonGrid", "ProjectedGrid", "Where"]
 
 @dataclass(frozen=True, slots=True)
 class ProjectedGrid:
-    """A map projection: ground resolution [m], and per sample the centre (b, 2) as latitude, longitude [degrees] if known."""
+    """A map projection: ground resolution [m], and each sample's centre (b, 2), latitude and longitude [degrees]."""
 
     resolution: float
     centre: Tensor | None = None

@@ -1,0 +1,212 @@
+"""Galileo (Tseng 2025, arXiv 2502.09356): one encoder for optical, radar, weather and terrain, seen in groups of channels.
+
+In: a Batch with ``optical`` (reflectance 0–1), ``sar`` [dB] and others of ``INPUTS``. Out: Features, one map per fourth of
+the depth: the mean over the visible space-time tokens of each patch and date; zeros where a patch has none.
+Modules and keys are those of the public ``encoder.pt``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from geoadapt.backbones.base import BackboneSpec, Features
+from geoadapt.backbones.config import GalileoConfig
+from geoadapt.backbones.galileo_inputs import GROUPS, INPUTS, UNITS, Groups, cut_groups, read_batch
+from geoadapt.backbones.galileo_tokens import MAX_DATES, METRES, Encoded, GroupTable, Packing, Sequence
+from geoadapt.backbones.vit_layers import Block, Windows, patches, resize_kernel
+from geoadapt.backbones.weights import Provenance, find_weights, load_into, provenance, random_provenance
+from geoadapt.errors import GeoadaptError, nearest
+from geoadapt.fields.types import Batch, ProjectedGrid
+
+__all__ = ["SIZES", "Galileo", "Size", "build"]
+
+KERNEL = 8
+"""Side of the stored patch kernels [px]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Width, depth and heads of a published model, the depth of its decoders, and its folder on the hub."""
+
+    width: int
+    depth: int
+    heads: int
+    decoder_depth: int
+    folder: str
+
+
+SIZES: dict[str, Size] = {
+    "galileo_nano": Size(128, 4, 8, 2, "nano"),
+    "galileo_tiny": Size(192, 12, 3, 4, "tiny"),
+    "galileo_base": Size(768, 12, 12, 4, "base"),
+}
+HUB = "nasaharvest/galileo"
+
+
+class Galileo(GroupTable):
+    """The encoder; a Backbone when called with a Batch, the bare network through ``encode``."""
+
+    def __init__(self, config: GalileoConfig, *, drop_path: float = 0.0) -> None:
+        if config.name not in SIZES:
+            raise GeoadaptError("backbone.name", f"'{config.name}' is unknown", nearest(config.name, SIZES))
+        size = SIZES[config.name]
+        super().__init__(size.width)
+        self.settings = config
+        self.source: Provenance | None = None
+        self.blocks = nn.ModuleList(Block(size.width, size.heads, 4.0, drop_path) for _ in range(size.depth))
+        self.norm = nn.LayerNorm(size.width)
+        self.space_time_embed = _projections("space_time", size.width)
+        self.space_embed = _projections("space", size.width)
+        self.time_embed = _projections("time", size.width)
+        self.static_embed = _projections("static", size.width)
+        self.taps = tuple(size.depth * (i + 1) // 4 for i in range(4))
+        self.spec = BackboneSpec(
+            name=config.name,
+            inputs=INPUTS,
+            required={},
+            units=UNITS,
+            widths=(size.width,) * len(self.taps),
+            strides=(config.patch_size,) * len(self.taps),
+            blocks=size.depth,
+            targets={
+                "attention": r"blocks\.{block}\.attn\.(q|k|v|proj)",
+                "mlp": r"blocks\.{block}\.mlp\.fc[12]",
+            },
+            multiple=config.patch_size,
+        )
+
+    def forward(self, batch: Batch) -> Features:
+        """Features of a batch; height and width a multiple of the patch size.
+
+        Raises:
+            GeoadaptError: where inputs do not fit together, or no channel group is complete.
+        """
+        patch = self.settings.patch_size
+        groups = read_batch(batch, patch, location=self.settings.location)
+        lead = next(f for name, f in batch.inputs.items() if name in ("optical", "sar"))
+        height, width = (n // patch for n in lead.values.shape[-2:])
+        windows = Windows(height, width, self.settings.window)
+        resolution = self.settings.resolution
+        if not resolution:
+            resolution = lead.grid.resolution if isinstance(lead.grid, ProjectedGrid) else METRES
+        maps = self._maps(cut_groups(groups, windows, patch), patch, resolution)
+        return Features(tuple(windows.join(m) for m in maps), self.spec.strides)
+
+    def encode(
+        self,
+        groups: Groups,
+        patch: int,
+        resolution: float = METRES,
+        *,
+        exit_after: int | None = None,
+        norm_on_exit: bool = True,
+        token_exits: Mapping[str, int] | None = None,
+    ) -> Encoded:
+        """Tokens of every given group after all blocks, after ``exit_after``, or each group after its own number of them.
+
+        Depth 0 is the bare projection, without encodings. ``norm_on_exit=False`` leaves out the last norm.
+        """
+        raw = self.project(groups, patch)
+        sequence = Sequence(groups, raw)
+        depth = len(self.blocks) if exit_after is None else exit_after
+        wanted = {name: depth for name in raw} if token_exits is None else {name: token_exits[name] for name in raw}
+        out = {name: tokens for name, tokens in raw.items() if wanted[name] == 0}
+        if len(out) < len(raw):
+            packing = Packing(sequence.visible)
+            x = packing.pack(self._start(sequence, groups, patch, resolution))
+            for number, block in enumerate(self.blocks[: max(wanted.values())], 1):
+                x = block(x, keys=packing.keys)
+                if number in wanted.values():
+                    here = sequence.split(packing.unpack(x))
+                    out |= {name: tokens for name, tokens in here.items() if wanted[name] == number}
+        if norm_on_exit:
+            out = {name: self.norm(tokens) for name, tokens in out.items()}
+        return Encoded({name: out[name] for name in raw}, {name: groups.visible.get(name) for name in raw})
+
+    def project(self, groups: Groups, patch: int) -> dict[str, Tensor]:
+        """The bare projections of the given groups: (b, t, h, w, d), (b, h, w, d), (b, t, d) or (b, d) by kind."""
+        tables = {
+            "space_time": self.space_time_embed,
+            "space": self.space_embed,
+            "time": self.time_embed,
+            "static": self.static_embed,
+        }
+        out: dict[str, Tensor] = {}
+        for name, value in groups.values.items():
+            layer = tables[GROUPS[name].kind][name]
+            if isinstance(layer, nn.Linear):
+                out[name] = layer(value)
+            else:
+                weight = resize_kernel(layer.proj.weight, patch).flatten(1)  # type: ignore[arg-type, union-attr]
+                out[name] = F.linear(patches(value, patch), weight, layer.proj.bias)  # type: ignore[arg-type, union-attr]
+        return out
+
+    def _start(self, sequence: Sequence, groups: Groups, patch: int, resolution: float) -> Tensor:
+        """The sequence (b, n, d) that enters the first block: projections and encodings."""
+        if groups.months.shape[1] > MAX_DATES:
+            raise GeoadaptError("backbone", f"{groups.months.shape[1]} dates", f"Galileo takes up to {MAX_DATES}")
+        first = sequence.stacked.get("space_time", sequence.stacked.get("space"))
+        grid = (1, 1) if first is None else (first.shape[-4], first.shape[-3])
+        step = resolution * patch / METRES
+        return sequence.flat(
+            {
+                kind: sequence.stacked[kind] + self.encodings(kind, names, grid, groups.months, step)
+                for kind, names in sequence.names.items()
+            }
+        )
+
+    def _maps(self, groups: Groups, patch: int, resolution: float) -> list[Tensor]:
+        """Per tapped block the mean over a patch's visible space-time groups (b, t, d, h, w); the last one normed."""
+        sequence = Sequence(groups, self.project(groups, patch))
+        packing = Packing(sequence.visible)
+        x = packing.pack(self._start(sequence, groups, patch, resolution))
+        seen = None
+        if packing.index is not None and sequence.visible is not None:
+            seen = sequence.kind(sequence.visible[..., None].expand(-1, -1, x.shape[-1]), "space_time")[..., :1]
+        maps: list[Tensor] = []
+        for number, block in enumerate(self.blocks, 1):
+            x = block(x, keys=packing.keys)
+            if number in self.taps:
+                last = number == len(self.blocks)
+                tokens = sequence.kind(packing.unpack(self.norm(x) if last else x), "space_time")
+                mean = tokens.mean(-2) if seen is None else tokens.sum(-2) / seen.sum(-2).clamp(min=1)
+                maps.append(mean.movedim(-1, 2))
+        return maps
+
+
+def build(config: GalileoConfig) -> Galileo:
+    """The frozen encoder with its public weights, or with random ones drawn from ``config.seed``."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = Galileo(config)
+    if config.random_weights:
+        model.source = random_provenance(config.name, config.seed, model)
+    else:
+        folder = SIZES[config.name].folder
+        path = find_weights(
+            config.name,
+            config.weights,
+            ("encoder.safetensors", "encoder.pt"),
+            hub=(HUB, f"models/{folder}/encoder.pt"),
+        )
+        load_into(model, path)
+        model.source = provenance(config.name, path, f"https://huggingface.co/{HUB} (models/{folder})", "MIT")
+    return model.requires_grad_(False).eval()
+
+
+def _projections(kind: str, width: int) -> nn.ModuleDict:
+    """One projection per group; convolutions are kept for their keys and read directly, as their kernels are resized."""
+    layers: dict[str, nn.Module] = {}
+    for name, group in GROUPS.items():
+        if group.kind != kind:
+            continue
+        if kind in ("space_time", "space"):
+            layers[name] = nn.ModuleDict({"proj": nn.Conv2d(len(group.channels), width, KERNEL, KERNEL)})
+        else:
+            layers[name] = nn.Linear(len(group.channels), width)
+    return nn.ModuleDict(layers)

@@ -1,0 +1,130 @@
+"""``geoadapt train``: adapt a backbone, and stand the result beside its controls."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from geoadapt.cli.compose import as_yaml, compose, run_jobs
+from geoadapt.cli.grammar import Flag, Request, Verb
+from geoadapt.cli.keys import CONFIG_SECTIONS
+from geoadapt.config import JobConfig
+from geoadapt.errors import GeoadaptError, nearest
+from geoadapt.io.atomic import write_text
+
+if TYPE_CHECKING:
+    from geoadapt.training.run import RunResult
+
+__all__ = ["VERB", "train"]
+
+LOG = logging.getLogger(__name__)
+
+
+def train(
+    config: JobConfig | Sequence[str], run_dir: str | Path | None = None, *, command: str = "geoadapt.train(…)"
+) -> RunResult:
+    """Fit, compare and store one job in ``run_dir`` (default: outputs/DATE/TIME).
+
+    Args:
+        config: a job, or the overrides that describe it, as typed after ``geoadapt train``.
+        run_dir: where config.yaml, metrics.json, report.html and bundle/ go.
+        command: what the report says was typed.
+
+    Raises:
+        GeoadaptError: the configuration, the data or the weights are not as they must be.
+    """
+    job = config if isinstance(config, JobConfig) else compose(config)
+    folder = Path(run_dir) if run_dir is not None else Path(f"outputs/{datetime.now():%Y-%m-%d/%H-%M-%S}")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "config.yaml", as_yaml(job))
+    make_data(job)
+    from geoadapt.training.run import train as run
+
+    return run(job, folder, command)
+
+
+def make_data(job: JobConfig) -> None:
+    """Simulate the scenes that a job asks for, where they are not there yet."""
+    if job.data.name == "simulated":
+        from data_pipelines import ensure
+
+        ensure(job.data)
+
+
+def outline(job: JobConfig) -> list[str]:
+    """What a job would do, in a few lines; raises GeoadaptError where its data are not there."""
+    controls = ", ".join(job.train.chosen_controls()) or "none"
+    return [
+        f"backbone  {job.backbone.name}, frozen" if job.adapter.name != "full" else f"backbone  {job.backbone.name}",
+        f"adapter   {job.adapter.name}",
+        f"head      {job.head.name}",
+        f"task      {job.task.name}",
+        f"data      {job.data.name} in {_data_root(job)}",
+        f"training  {job.train.steps} steps of {job.train.batch} chips of {job.train.chip} px, seed {job.seed}",
+        f"controls  {controls}",
+    ]
+
+
+def _data_root(job: JobConfig) -> str:
+    root = Path(job.data.root)
+    if job.data.name == "simulated":
+        return f"{root}, made by the run"
+    if job.data.root and not root.is_dir():
+        raise GeoadaptError("data.root", f"'{root}' is no folder", "name the folder that holds the scenes")
+    return str(root) if job.data.root else "the folder of GEOADAPT_DATA"
+
+
+def _plan(request: Request) -> Callable[[], int]:
+    dirs = [Path(request.flags["--config-dir"])] if "--config-dir" in request.flags else []
+    if "--multirun" in request.flags:
+        return lambda: _run(request, dirs, ["--multirun"])
+    job = compose(request.overrides, dirs)
+    shown = request.flags.get("--cfg")
+    if shown is not None:
+        if shown not in ("job", "hydra", "all"):
+            raise GeoadaptError("--cfg", f"'{shown}'", nearest(shown, ("job", "hydra", "all")))
+        return lambda: _print(as_yaml(job).rstrip()) if shown == "job" else _run(request, dirs, ["--cfg", shown])
+    lines = outline(job)
+    if "--dry-run" in request.flags:
+        return lambda: _print("\n".join([*lines, "", "nothing was run (--dry-run)"]))
+    return lambda: _run(request, dirs, [])
+
+
+def _run(request: Request, dirs: Sequence[Path], flags: Sequence[str]) -> int:
+    def work(job: JobConfig, folder: Path) -> None:
+        LOG.info("run folder: %s", folder)
+        train(job, folder, command=request.command)
+
+    failures = run_jobs(work, "train", request.overrides, config_dirs=dirs, flags=flags)
+    if len(failures) == 1:
+        raise failures[0]
+    for failure in failures:
+        LOG.error("error: %s", failure)
+    return 1 if failures else 0
+
+
+def _print(text: str) -> int:
+    print(text)
+    return 0
+
+
+VERB = Verb(
+    summary="adapt a backbone to labelled data, beside its controls; writes a bundle and a report",
+    plan=_plan,
+    flags=(
+        Flag("--multirun", "run every combination of comma-separated choices", short="-m"),
+        Flag("--dry-run", "check the configuration and the data, say what would run, and stop"),
+        Flag("--cfg", "print the configuration and stop: job, hydra or all", value="WHAT", short="-c"),
+        Flag("--resolve", "with --cfg: interpolations are resolved (they always are for job)"),
+        Flag("--config-dir", "a folder of your own choices: experiment/mine.yaml, data/mine.yaml …", value="DIR"),
+    ),
+    sections=CONFIG_SECTIONS,
+    examples=(
+        "geoadapt train experiment=cloud_segmentation data=folder data.root=DIR",
+        "geoadapt train experiment=cloud_segmentation data.test=[landsat7] seed=0 hydra.run.dir=DIR",
+        "geoadapt train -m experiment=cloud_segmentation seed=0,1,2",
+    ),
+)

@@ -1,0 +1,51 @@
+"""Augmentation that matters from sensor to sensor: geometry, gain and offset per band, a lost band."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from geoadapt.fields.chips import Sample
+
+__all__ = ["Augmentation", "augment"]
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """How strongly chips are varied; zeros switch a part off."""
+
+    geometry: bool = True
+    gain: float = 0.15
+    """Standard deviation of the logarithm of the gain, half of it common to all bands."""
+    offset: float = 0.02
+    """Standard deviation [reflectance]."""
+    band_dropout: float = 0.1
+
+
+def augment(sample: Sample, how: Augmentation, rng: np.random.Generator) -> Sample:
+    """A varied copy: one of the eight symmetries of the square, then band-wise gain and offset, then a lost band."""
+    values, valid, label = sample.values, sample.valid, sample.label
+    if how.geometry:
+        turns, flip = int(rng.integers(4)), bool(rng.integers(2))
+        values, valid, label = (np.rot90(a, turns, axes=(-2, -1)) for a in (values, valid, label))
+        if flip:
+            values, valid, label = values[..., ::-1], valid[..., ::-1], label[..., ::-1]
+    bands = values.shape[0]
+    if how.gain or how.offset:
+        common, own = rng.normal(0, how.gain / np.sqrt(2), (2, bands))
+        gain = np.exp(common[:1] + own)[:, None, None]
+        offset = rng.normal(0, how.offset, bands)[:, None, None]
+        values = np.where(valid, values * gain + offset, 0).astype(np.float32)
+    if how.band_dropout and bands > 1 and rng.random() < how.band_dropout:
+        lost = int(rng.integers(bands))
+        values, valid = values.copy(), valid.copy()
+        values[lost], valid[lost] = 0, False
+    return replace(
+        sample,
+        values=np.ascontiguousarray(values, np.float32),
+        valid=np.ascontiguousarray(valid),
+        label=np.ascontiguousarray(label),
+    )

@@ -1,0 +1,165 @@
+"""Chips drawn from labelled scenes: which window the i-th sample is depends on the seed and i alone.
+
+In: a Dataset. Out: samples and batches. A run that is resumed at sample i therefore draws what it would have drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import Sampler
+
+from geoadapt.cubes.classes import NODATA
+from geoadapt.fields.augment import Augmentation, augment
+from geoadapt.fields.scenes import BlockSplit, Dataset, LabelledScene
+from geoadapt.fields.types import Batch, Field, ProjectedGrid, Where
+from geoadapt.io.base import Window
+from geoadapt.io.decode import decode
+
+__all__ = ["BlockChips", "FromStep", "RandomChips", "Sample", "Collate", "read_sample"]
+
+MOST_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One chip: values (c, h, w) finite reflectance, valid (c, h, w), label (h, w) with 255 = ignore."""
+
+    values: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    label: NDArray[np.uint8]
+    where: Where
+    resolution: float | None
+    time: float | None
+
+
+def read_sample(scene: LabelledScene, window: Window, channels: Sequence[str], side: BlockSplit | None) -> Sample:
+    """The chip of ``scene`` at ``window``, labels kept on ``side``'s blocks; outside the scene nothing is valid."""
+    height, width = scene.shape
+    inside = Window(
+        window.row, window.col, min(window.height, height - window.row), min(window.width, width - window.col)
+    )
+    bands = [scene.image.info.bands.index(c) for c in channels]
+    values, valid = decode(scene.image.read(inside, bands), scene.image.info, bands)
+    label = np.asarray(scene.label.read(inside, [0])[0], np.uint8).copy()
+    if valid is None:
+        valid = np.ones(values.shape, bool)
+    if side is not None:
+        label[~side.pixels(inside)] = NODATA
+    label[~valid.all(axis=0)] = NODATA
+    lower, right = window.height - inside.height, window.width - inside.width
+    if lower or right:
+        values = np.pad(values, ((0, 0), (0, lower), (0, right)))
+        valid = np.pad(valid, ((0, 0), (0, lower), (0, right)))
+        label = np.pad(label, ((0, lower), (0, right)), constant_values=NODATA)
+    time = scene.image.info.time
+    return Sample(
+        values,
+        valid,
+        label,
+        Where(scene.name, window.row, window.col),
+        scene.resolution,
+        time.timestamp() if time else None,
+    )
+
+
+class RandomChips(TorchDataset[Sample]):
+    """Chips at random places of the training scenes, scenes taken in turn; sample i is a function of (seed, i)."""
+
+    def __init__(
+        self, data: Dataset, chip: int, count: int, seed: int, augmentation: Augmentation | None = None
+    ) -> None:
+        self.data, self.chip, self.count, self.seed = data, chip, count, seed
+        self.augmentation = augmentation
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Sample:
+        """The chip; where it holds no label, another place of the same scene is tried."""
+        rng = np.random.default_rng((self.seed, index))
+        scene = self.data.train[index % len(self.data.train)]
+        side = self.data.train_blocks[scene.name]
+        for _ in range(MOST_TRIES):
+            sample = read_sample(scene, self._window(scene, rng), self.data.channels, side)
+            if (sample.label != NODATA).any():
+                break
+        return sample if self.augmentation is None else augment(sample, self.augmentation, rng)
+
+    def _window(self, scene: LabelledScene, rng: np.random.Generator) -> Window:
+        height, width = scene.shape
+        row = int(rng.integers(0, max(1, height - self.chip + 1)))
+        col = int(rng.integers(0, max(1, width - self.chip + 1)))
+        return Window(row, col, self.chip, self.chip)
+
+
+class BlockChips(TorchDataset[Sample]):
+    """Every block of one side with a margin of context where the scene has it; only the block is labelled."""
+
+    def __init__(self, data: Dataset, sides: dict[str, BlockSplit], chip: int) -> None:
+        self.data, self.chip = data, chip
+        self.sides = sides
+        self.items = [
+            (scene, window)
+            for scene in (*data.train, *data.test)
+            if scene.name in sides
+            for window in sides[scene.name].windows(*scene.shape)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Sample:
+        scene, block = self.items[index]
+        side = self.sides[scene.name]
+        size = max(self.chip, side.block)
+        row = max(0, min(block.row - (size - block.height) // 2, scene.shape[0] - size))
+        col = max(0, min(block.col - (size - block.width) // 2, scene.shape[1] - size))
+        sample = read_sample(scene, Window(row, col, size, size), self.data.channels, None)
+        keep = np.zeros(sample.label.shape, bool)
+        top, left = block.row - row, block.col - col
+        keep[top : top + block.height, left : left + block.width] = True
+        sample.label[~keep] = NODATA
+        return sample
+
+
+class FromStep(Sampler[int]):
+    """Samples in order, from ``start`` on: what is left of a run."""
+
+    def __init__(self, count: int, start: int = 0) -> None:
+        self.count, self.start = count, start
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.start, self.count))
+
+    def __len__(self) -> int:
+        return self.count - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Collate:
+    """Samples to a Batch: input ``optical`` (b, 1, c, h, w) reflectance, target (b, 1, 1, h, w) class values."""
+
+    channels: tuple[str, ...]
+    input_name: str = "optical"
+
+    def __call__(self, samples: Sequence[Sample]) -> Batch:
+        """One batch of the samples, in order."""
+        values = torch.from_numpy(np.stack([s.values for s in samples]))[:, None]
+        valid = torch.from_numpy(np.stack([s.valid for s in samples]))[:, None]
+        label = torch.from_numpy(np.stack([s.label for s in samples]))[:, None, None]
+        resolutions = {s.resolution for s in samples}
+        grid = ProjectedGrid(next(iter(resolutions))) if len(resolutions) == 1 and None not in resolutions else None
+        times = None
+        if all(s.time is not None for s in samples):
+            times = torch.tensor([[s.time] for s in samples], dtype=torch.int64)
+        return Batch(
+            inputs={self.input_name: Field(values, self.channels, None if bool(valid.all()) else valid, times, grid)},
+            target=Field(label, ("class",)),
+            where=tuple(s.where for s in samples),
+        )

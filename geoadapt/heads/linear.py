@@ -1,0 +1,37 @@
+"""One linear map from the deepest features to the pixels of each patch."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from geoadapt.backbones.base import BackboneSpec, Features
+from geoadapt.fields.types import Batch
+from geoadapt.heads.config import LinearConfig
+from geoadapt.heads.inputs import HeadInputs
+from geoadapt.heads.layers import fold_time, optical, resize, unfold_time
+
+__all__ = ["LinearHead", "build"]
+
+
+class LinearHead(nn.Module):
+    """A 1×1 convolution to classes × p × p, rearranged to pixels (the published probe of plain transformers)."""
+
+    def __init__(self, width: int, stride: int, classes: int) -> None:
+        super().__init__()
+        self.project = nn.Conv2d(width, classes * stride * stride, 1)
+        self.shuffle = nn.PixelShuffle(stride)
+
+    def forward(self, features: Features, batch: Batch) -> Tensor:
+        """Scores (b, t, k, h, w) on the grid of the batch's image."""
+        field = optical(batch)
+        height, width = field.values.shape[-2:]
+        deep = features.maps[-1]
+        pixels = self.shuffle(self.project(fold_time(deep)))
+        if pixels.shape[-2] < height or pixels.shape[-1] < width:
+            pixels = resize(pixels, (height, width))
+        return unfold_time(pixels[..., :height, :width], deep.shape[1])
+
+
+def build(config: LinearConfig, spec: BackboneSpec, inputs: HeadInputs) -> LinearHead:
+    """The head for a backbone's deepest map."""
+    return LinearHead(spec.widths[-1], spec.strides[-1], inputs.classes)

@@ -1,0 +1,46 @@
+"""Numbers as text, the same way in every table and sentence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+__all__ = ["MINUS", "Interval", "number", "signed"]
+
+MINUS = "\N{MINUS SIGN}"
+NOTHING = "\N{EN DASH}"
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value and the interval it lies in."""
+
+    value: float
+    low: float
+    high: float
+
+
+def number(value: float | int | None, digits: int = 3) -> str:
+    """A number for people: grouped thousands, fixed decimals, a dash for nothing."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return NOTHING
+    if isinstance(value, int):
+        text = f"{value:,}"
+    elif value and not 1e-3 <= abs(value) < 1e6:
+        text = f"{value:.2e}"
+    else:
+        text = f"{value:,.{_decimals(value, digits)}f}"
+    return text.replace("-", MINUS) if "e" not in text else text
+
+
+def _decimals(value: float, digits: int) -> int:
+    """Fewer decimals for larger numbers, so that a column keeps about the same precision."""
+    return digits if abs(value) < 10 else max(0, digits - int(math.log10(abs(value))))
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """A number with its sign, + or −."""
+    if not math.isfinite(value):
+        return NOTHING
+    text = f"{value:+.{digits}f}"
+    return text.replace("-", MINUS)

@@ -1,0 +1,86 @@
+"""One self-contained HTML page: headings, and parts made by the functions of this folder."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+__all__ = ["Page"]
+
+# The policy makes a browser refuse anything that is not on the page itself, should a part ever let something through.
+TEMPLATE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta name="generator" content="geoadapt">
+<title>{{ title }}</title>
+<style>
+{{ style }}
+</style>
+</head>
+<body>
+<div class="page">
+<header>
+<h1>{{ title }}</h1>
+{% if subtitle %}<p class="subtitle">{{ subtitle }}</p>{% endif %}
+{% if sections|length > 2 %}<nav aria-label="Sections"><ul>
+{% for section in sections %}<li><a href="#{{ section.anchor }}">{{ section.heading }}</a></li>
+{% endfor %}</ul></nav>{% endif %}
+</header>
+<main>
+{% for section in sections %}<section aria-labelledby="{{ section.anchor }}">
+<h2 id="{{ section.anchor }}">{{ section.heading }}</h2>
+{{ section.body }}
+</section>
+{% endfor %}</main>
+<footer>Written by geoadapt. Everything on this page is in this file.</footer>
+</div>
+</body>
+</html>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading, where a link finds it, and its content."""
+
+    heading: str
+    anchor: str
+    body: Markup
+
+
+@dataclass
+class Page:
+    """A page under construction: add sections, then write it."""
+
+    title: str
+    subtitle: str = ""
+    sections: list[Section] = field(default_factory=list)
+
+    def add(self, heading: str, *parts: str) -> None:
+        """Append a section; a part made by ``geoadapt.report`` stands as it is, any other text becomes a paragraph."""
+        body = Markup("\n").join(p if isinstance(p, Markup) else Markup("<p>{}</p>").format(p) for p in parts)
+        word = re.sub(r"[^a-z0-9]+", "-", heading.lower()).strip("-") or "section"
+        taken = {section.anchor for section in self.sections}
+        anchor = word if word not in taken else f"{word}-{len(self.sections) + 1}"
+        self.sections.append(Section(heading, anchor, body))
+
+    def html(self) -> str:
+        """The page as text."""
+        template = Environment(autoescape=True, trim_blocks=True).from_string(TEMPLATE)
+        style = Markup(files("geoadapt.report").joinpath("style.css").read_text(encoding="utf-8"))  # noqa: S704
+        return template.render(title=self.title, subtitle=self.subtitle, sections=self.sections, style=style)
+
+    def write(self, path: Path) -> Path:
+        """Write the page as one HTML file, whole or not at all."""
+        from geoadapt.io.atomic import write_text
+
+        write_text(path, self.html())
+        return path

@@ -1,0 +1,66 @@
+"""What the comparison with the controls says, in sentences that follow from the intervals alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from markupsafe import Markup
+
+from geoadapt.report.numbers import signed
+
+__all__ = ["Verdict", "verdict"]
+
+Outcome = Literal["better", "even", "worse", "unknown"]
+MARKS: dict[Outcome, tuple[str, str]] = {
+    "better": ("\N{CHECK MARK}", "better"),
+    "even": ("\N{ALMOST EQUAL TO}", "even"),
+    "worse": ("\N{BALLOT X}", "worse"),
+    "unknown": ("?", "even"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The model minus one control in one metric, with the interval of that difference, paired over blocks."""
+
+    control: str
+    """As it stands in the sentence: ``the U-Net from scratch``."""
+    metric: str
+    difference: float
+    low: float
+    high: float
+    level: int = 90
+    """Coverage of the interval [%]."""
+    lower_is_better: bool = False
+
+    @property
+    def outcome(self) -> Outcome:
+        """Better or worse only where the whole interval lies on that side of zero."""
+        if not all(map(math.isfinite, (self.difference, self.low, self.high))):
+            return "unknown"
+        low, high = (-self.high, -self.low) if self.lower_is_better else (self.low, self.high)
+        return "better" if low > 0 else "worse" if high < 0 else "even"
+
+    def sentence(self) -> str:
+        """One sentence: the outcome, the control, the difference and its interval."""
+        if self.outcome == "unknown":
+            return f"No verdict against {self.control}: {self.metric} has no interval."
+        words = {"better": "Better than", "even": "Not better than", "worse": "Worse than"}[self.outcome]
+        numbers = f"{signed(self.difference)} ({self.level} % interval {signed(self.low)} … {signed(self.high)})"
+        return f"{words} {self.control}: {self.metric} {numbers}."
+
+
+def verdict(verdicts: Sequence[Verdict]) -> Markup:
+    """The verdicts as a list, one sentence each."""
+    if not verdicts:
+        return Markup('<p class="note">No controls were run, so nothing can be claimed for the adaptation.</p>')
+    items = Markup("\n").join(
+        Markup('<li class="{}"><span class="mark" aria-hidden="true">{}</span><span>{}</span></li>').format(
+            MARKS[item.outcome][1], MARKS[item.outcome][0], item.sentence()
+        )
+        for item in verdicts
+    )
+    return Markup('<ul class="verdicts">{}</ul>').format(items)

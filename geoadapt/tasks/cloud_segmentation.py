@@ -1,0 +1,98 @@
+"""Cloud segmentation: 0 clear, 1 cloud, 2 thin_cloud, 3 shadow, 255 nodata. Thin cloud is not cloud.
+
+In: scores (b, t, k, h, w), k the classes that the training labels can express. Out: a loss; class values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from geoadapt.cubes.classes import CLOUD_CLASSES, NODATA, ClassInfo
+from geoadapt.errors import GeoadaptError, nearest
+from geoadapt.fields.scenes import Dataset
+from geoadapt.fields.types import Batch
+from geoadapt.tasks.config import CloudSegmentationConfig
+from geoadapt.tasks.losses import IGNORE, LOSSES
+
+__all__ = ["CloudSegmentation", "build"]
+
+NEVER = -1e4
+
+
+@dataclass(frozen=True, slots=True)
+class CloudSegmentation:
+    """The task on one dataset: which classes are learned, and how they are weighed."""
+
+    classes: tuple[ClassInfo, ...]
+    scene_classes: Mapping[str, tuple[int, ...]]
+    """Scene → class values that its labels can express: the others are not trained by its chips."""
+    losses: Mapping[str, float]
+    weight: Tensor | None
+    """(k,)."""
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """Class values in the order of the scores."""
+        return tuple(c.value for c in self.classes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names in the order of the scores."""
+        return tuple(c.name for c in self.classes)
+
+    def target(self, batch: Batch) -> Tensor:
+        """Class indices (b·t, h, w), 255 where there is no label or its class is not learned."""
+        if batch.target is None:
+            raise GeoadaptError("batch", "has no target", "use a labelled dataset")
+        table = torch.full((256,), IGNORE, dtype=torch.int64, device=batch.target.values.device)
+        for index, value in enumerate(self.values):
+            table[value] = index
+        return table[batch.target.values[:, :, 0].flatten(0, 1).long()]
+
+    def loss(self, scores: Tensor, batch: Batch) -> Tensor:
+        """The weighted sum of the configured losses, for scores (b, t, k, h, w)."""
+        flat = self._mask(scores, batch).flatten(0, 1).float()
+        target = self.target(batch)
+        weight = None if self.weight is None else self.weight.to(flat.device)
+        terms = [share * LOSSES[name](flat, target, weight) for name, share in self.losses.items()]
+        return torch.stack(terms).sum()
+
+    def labels(self, scores: Tensor) -> Tensor:
+        """Class values (b, t, h, w), uint8, of the most probable class."""
+        values = torch.tensor(self.values, dtype=torch.uint8, device=scores.device)
+        return values[scores.argmax(dim=2)]
+
+    def _mask(self, scores: Tensor, batch: Batch) -> Tensor:
+        if all(set(self.values) <= set(self.scene_classes.get(w.scene, self.values)) for w in batch.where):
+            return scores
+        allowed = torch.tensor(
+            [[v in self.scene_classes.get(w.scene, self.values) for v in self.values] for w in batch.where],
+            device=scores.device,
+        )
+        return scores.masked_fill(~allowed[:, None, :, None, None], NEVER)
+
+
+def build(config: CloudSegmentationConfig, data: Dataset, counts: Mapping[int, int]) -> CloudSegmentation:
+    """The task on ``data``, ``counts`` pixels per class in its training blocks; raises for an unknown loss or class."""
+    for name in config.losses:
+        if name not in LOSSES:
+            raise GeoadaptError(f"task.losses.{name}", "unknown loss", nearest(name, LOSSES))
+    if config.class_weights not in ("none", "balanced"):
+        hint = nearest(config.class_weights, ["none", "balanced"])
+        raise GeoadaptError("task.class_weights", f"'{config.class_weights}' is unknown", hint)
+    known = {c.value: c for c in CLOUD_CLASSES}
+    odd = [v for v in data.classes if v not in known]
+    if odd:
+        raise GeoadaptError("data.classes", f"class values {odd}", f"expected {sorted(known)}, {NODATA} = nodata")
+    classes = tuple(known[v] for v in data.classes)
+    weight = None
+    if config.class_weights == "balanced":
+        share = np.array([max(1, counts.get(c.value, 0)) for c in classes], np.float64)
+        raw = np.where([counts.get(c.value, 0) > 0 for c in classes], 1 / np.sqrt(share), 0.0)
+        weight = torch.from_numpy(raw / raw[raw > 0].mean()).float()
+    return CloudSegmentation(classes, {scene.name: scene.classes for scene in data.train}, dict(config.losses), weight)

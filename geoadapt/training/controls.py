@@ -1,0 +1,154 @@
+"""The controls that a claim stands beside, fitted on the same training blocks and scored on the same test pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from geoadapt.adapters.config import FullConfig
+from geoadapt.baselines.pixelwise import BlueRule, fit_discriminant
+from geoadapt.baselines.unet import SmallUnet
+from geoadapt.config import JobConfig, TrainConfig
+from geoadapt.errors import GeoadaptError, nearest
+from geoadapt.fields.scenes import Dataset
+from geoadapt.fields.survey import Survey
+from geoadapt.heads.inputs import HeadInputs
+from geoadapt.model import AdaptedModel, build_model
+from geoadapt.tasks.cloud_segmentation import CloudSegmentation
+from geoadapt.training.loop import FitResult, ParameterGroup, fit, seconds_per_step
+from geoadapt.training.scoring import SceneScorer, module_scorer, pixel_scorer
+
+__all__ = ["CONTROLS", "Control", "Setting", "chosen_controls", "fit_adapted", "parameter_groups"]
+
+MOST_UNET_STEPS = 4
+"""A U-Net is given the adapted model's time, but no more than this many times its steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What every fit of a run shares."""
+
+    job: JobConfig
+    data: Dataset
+    survey: Survey
+    task: CloudSegmentation
+    inputs: HeadInputs
+    folder: Path
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A fitted control: how it scores a scene, and what may be stored of it."""
+
+    scorer: SceneScorer
+    multiple: int = 1
+    stored: object | None = None
+    """Kept in the bundle, so that ``evaluate`` can score it on other data."""
+    result: FitResult | None = None
+    parameters: int = 0
+    note: str = ""
+
+
+def fit_adapted(setting: Setting, job: JobConfig, name: str) -> tuple[AdaptedModel, FitResult]:
+    """Build and train the model that ``job`` describes."""
+    model = build_model(job.backbone, job.adapter, job.head, setting.inputs, setting.data.channels, job.seed)
+    model.to(setting.device)
+    groups = parameter_groups(model, job)
+    result = fit(model, groups, setting.task, setting.data, job.train, job.runtime, job.seed, setting.folder / name)
+    model.to(setting.device)
+    return model, result
+
+
+def parameter_groups(model: AdaptedModel, job: JobConfig) -> list[ParameterGroup]:
+    """The head at the full rate, the adapter at its own."""
+    scale = float(getattr(job.adapter, "lr_scale", 1.0))
+    return [ParameterGroup(list(model.head.parameters())), ParameterGroup(model.attached.parameters(), scale)]
+
+
+def _rule(setting: Setting, seconds: float) -> Control:
+    names = setting.task.names
+    if "blue" not in setting.data.channels or not {"cloud", "clear"} <= set(names):
+        raise GeoadaptError(
+            "train.controls", "the rule needs the channel blue and the classes clear and cloud", "leave it out"
+        )
+    rule = BlueRule(setting.data.channels.index("blue"), names.index("cloud"), names.index("clear"), len(names))
+    return Control(pixel_scorer(rule.scores), stored=rule, note=f"cloud where blue > {rule.threshold}")
+
+
+def _lda(setting: Setting, seconds: float) -> Control:
+    fitted = fit_discriminant(setting.survey.pixels, setting.survey.labels, setting.task.values)
+    count = fitted.weight.numel() + fitted.bias.numel()
+    return Control(pixel_scorer(fitted.scores), stored=fitted, parameters=count, note="per-pixel linear discriminant")
+
+
+def _unet(setting: Setting, seconds: float) -> Control:
+    job = setting.job
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(job.seed)
+        module: nn.Module = SmallUnet(setting.inputs).to(setting.device)
+    each = seconds_per_step(module, setting.task, setting.data, job.train, job.seed)
+    steps = max(job.train.val_every, min(int(seconds / each), MOST_UNET_STEPS * job.train.steps))
+    train = replace(job.train, steps=steps, resume=None)
+    groups = [ParameterGroup(list(module.parameters()))]
+    result = fit(module, groups, setting.task, setting.data, train, job.runtime, job.seed, setting.folder / "unet")
+    module.to(setting.device)
+    return Control(
+        module_scorer(module, setting.data.channels, setting.device),
+        stored=module,
+        result=result,
+        parameters=sum(p.numel() for p in module.parameters()),
+        note=f"small U-Net from scratch, {steps} steps: the adapted model's time",
+    )
+
+
+def _random_backbone(setting: Setting, seconds: float) -> Control:
+    job = setting.job
+    if not hasattr(job.backbone, "random_weights"):
+        raise GeoadaptError(
+            "train.controls", f"{job.backbone.name} offers no random weights", "leave random_backbone out"
+        )
+    twin = replace(job, backbone=replace(job.backbone, random_weights=True, seed=job.seed), train=_fresh(job))
+    return _twin(setting, twin, "random_backbone", "the same adapter and head on random weights")
+
+
+def _full_finetune(setting: Setting, seconds: float) -> Control:
+    job = setting.job
+    twin = replace(job, adapter=FullConfig(), train=_fresh(job))
+    return _twin(setting, twin, "full_finetune", "every parameter of the backbone trained")
+
+
+def _twin(setting: Setting, job: JobConfig, name: str, note: str) -> Control:
+    model, result = fit_adapted(setting, job, name)
+    scorer = module_scorer(model, setting.data.channels, setting.device)
+    return Control(scorer, model.spec.multiple, None, result, model.count().trainable, note)
+
+
+def _fresh(job: JobConfig) -> TrainConfig:
+    return replace(job.train, resume=None)
+
+
+CONTROLS: dict[str, Callable[[Setting, float], Control]] = {
+    "rule": _rule,
+    "lda": _lda,
+    "unet": _unet,
+    "random_backbone": _random_backbone,
+    "full_finetune": _full_finetune,
+}
+
+
+def chosen_controls(text: str) -> list[str]:
+    """The controls that ``train.controls`` names; raises GeoadaptError for one that does not exist."""
+    if text == "all":
+        return list(CONTROLS)
+    if text in ("none", ""):
+        return []
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in CONTROLS:
+            raise GeoadaptError("train.controls", f"'{name}' is unknown", nearest(name, [*CONTROLS, "all", "none"]))
+    return names

@@ -1,0 +1,266 @@
+"""One fit of one module, by Lightning. This module imports Lightning, so it is itself imported inside functions."""
+
+from __future__ import annotations
+
+import logging
+import math
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, Timer
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from geoadapt.config import RuntimeConfig, TrainConfig
+from geoadapt.errors import GeoadaptError
+from geoadapt.fields.augment import Augmentation
+from geoadapt.fields.chips import BlockChips, Collate, FromStep, RandomChips
+from geoadapt.fields.scenes import Dataset
+from geoadapt.fields.types import Batch
+from geoadapt.metrics.segmentation import confusion, iou, mean_iou
+from geoadapt.tasks.cloud_segmentation import CloudSegmentation
+
+__all__ = ["FitResult", "ParameterGroup", "fit", "seconds_per_step"]
+
+MONITOR = "val/miou"
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterGroup:
+    """Parameters that share a learning rate, as a multiple of ``train.lr``."""
+
+    parameters: Sequence[nn.Parameter]
+    lr_scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class FitResult:
+    """How a fit went: the validation score that chose the weights, and what it cost."""
+
+    best: float
+    best_step: int
+    steps: int
+    seconds: float
+    curves: Path
+    checkpoint: Path
+
+
+class Fit(lightning.LightningModule):
+    """The module under training, its task, and how its parameters are moved."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        groups: Sequence[ParameterGroup],
+        task: CloudSegmentation,
+        config: TrainConfig,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.module = module
+        self.groups = groups
+        self.task = task
+        self.config = config
+        self.seed = seed
+        self.counts = np.zeros((len(task.values), len(task.values) + 1), np.int64)
+        self.strict_loading = False
+
+    def configure_optimizers(self) -> Any:
+        """AdamW, warm-up and a cosine to zero."""
+        rates = [
+            {"params": list(g.parameters), "lr": self.config.lr * g.lr_scale} for g in self.groups if len(g.parameters)
+        ]
+        optimizer = torch.optim.AdamW(rates, weight_decay=self.config.weight_decay)
+        steps, warm = self.config.steps, max(1, round(self.config.warmup * self.config.steps))
+
+        def rate(step: int) -> float:
+            if step < warm:
+                return (step + 1) / warm
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, steps - warm))))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Batches know how to move themselves."""
+        return batch.to(device)
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """The loss of one batch; raises GeoadaptError where it is not finite."""
+        # drop-path and dropout depend on the step alone, so that a resumed run draws what this one would have drawn
+        torch.manual_seed(self.seed * 1_000_003 + self.global_step)
+        loss = self.task.loss(self.module(batch), batch)
+        if not bool(torch.isfinite(loss)):
+            raise GeoadaptError(
+                "train",
+                f"the loss is {float(loss.detach())} at step {self.global_step}",
+                "lower train.lr, or check the data's values",
+            )
+        self.log("train/loss", loss.detach(), on_step=True, on_epoch=False, batch_size=len(batch.where))
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Empty the counts."""
+        self.counts[:] = 0
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        """Add one batch to the counts."""
+        scores = self.module(batch)
+        labels = self.task.labels(scores)[:, 0].cpu().numpy()
+        target = batch.target
+        if target is None:
+            raise GeoadaptError("batch", "has no target", "use a labelled dataset")
+        self.counts += confusion(target.values[:, 0, 0].cpu().numpy(), labels, self.task.values)
+        self.log("val/loss", self.task.loss(scores, batch), on_epoch=True, batch_size=len(batch.where))
+
+    def on_validation_epoch_end(self) -> None:
+        """Scores from the counts."""
+        self.log(MONITOR, float(np.nan_to_num(mean_iou(self.counts))))
+        for name, value in zip(self.task.names, iou(self.counts), strict=True):
+            self.log(f"val/iou/{name}", float(value))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what is trained: the frozen backbone is found again by its fingerprint."""
+        trained = {name for name, p in self.named_parameters() if p.requires_grad}
+        frozen = {name for name, p in self.named_parameters()} - trained
+        state = checkpoint["state_dict"]
+        checkpoint["state_dict"] = {name: value for name, value in state.items() if name not in frozen}
+
+
+def fit(
+    module: nn.Module,
+    groups: Sequence[ParameterGroup],
+    task: CloudSegmentation,
+    data: Dataset,
+    config: TrainConfig,
+    runtime: RuntimeConfig,
+    seed: int,
+    folder: Path,
+    *,
+    title: str = "",
+) -> FitResult:
+    """Train ``module`` in place and leave it with the weights that scored best on the validation blocks.
+
+    Raises GeoadaptError where the loss stops being finite, or a checkpoint to resume from cannot be read.
+    """
+    _quiet()
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(seed)
+    fitted = Fit(module, groups, task, config, seed)
+    best = ModelCheckpoint(folder / "checkpoints", "best", monitor=MONITOR, mode="max", save_top_k=1, save_last=True)
+    callbacks: list[Callback] = [best, Timer(duration=_duration(config))] if config.max_minutes else [best]
+    if config.patience:
+        callbacks.append(EarlyStopping(MONITOR, mode="max", patience=config.patience))
+    table = CSVLogger(folder, name="", version="logs")
+    shown = sys.stderr.isatty()
+    trainer = lightning.Trainer(
+        max_steps=config.steps,
+        val_check_interval=min(config.val_every, config.steps),
+        check_val_every_n_epoch=None,
+        log_every_n_steps=min(10, config.steps),
+        logger=[table, TensorBoardLogger(folder, name="", version="tensorboard")],
+        callbacks=callbacks,
+        enable_progress_bar=shown,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        accelerator="cpu" if runtime.device == "cpu" else "auto",
+        devices=1,
+        precision=_precision(runtime),
+        gradient_clip_val=1.0,
+        use_distributed_sampler=False,
+    )
+    start = _steps_done(config.resume)
+    begin = time.perf_counter()
+    loaders = _loaders(data, config, seed, start)
+    resume = {"ckpt_path": config.resume, "weights_only": True} if config.resume else {}
+    trainer.fit(fitted, *loaders, **resume)
+    seconds = time.perf_counter() - begin
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    stored = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
+    fitted.load_state_dict(stored["state_dict"], strict=False)
+    module.eval()
+    return FitResult(
+        best=float(best.best_model_score or 0),
+        best_step=int(stored["global_step"]),
+        steps=trainer.global_step,
+        seconds=seconds,
+        curves=Path(table.log_dir) / "metrics.csv",
+        checkpoint=Path(best.best_model_path),
+    )
+
+
+def seconds_per_step(
+    module: nn.Module, task: CloudSegmentation, data: Dataset, config: TrainConfig, seed: int
+) -> float:
+    """Median seconds of a few training steps that leave the module as it was [s]."""
+    loader, _ = _loaders(data, config, seed, 0)
+    taken: list[float] = []
+    module.train()
+    for batch in _first(loader, 4):
+        begin = time.perf_counter()
+        task.loss(module(batch), batch).backward()
+        taken.append(time.perf_counter() - begin)
+    module.zero_grad(set_to_none=True)
+    return float(np.median(taken[1:]))
+
+
+def _first(loader: DataLoader[Any], count: int) -> Iterator[Batch]:
+    for index, batch in enumerate(loader):
+        if index >= count:
+            return
+        yield batch
+
+
+def _loaders(data: Dataset, config: TrainConfig, seed: int, start: int) -> tuple[DataLoader[Any], DataLoader[Any]]:
+    augmentation = Augmentation(gain=config.gain_jitter, offset=config.offset_jitter, band_dropout=config.band_dropout)
+    count = config.steps * config.batch
+    chips = RandomChips(data, config.chip, count, seed, augmentation if config.augment else None)
+    blocks = BlockChips(data, dict(data.val_blocks), config.chip)
+    join = Collate(data.channels)
+    train: DataLoader[Any] = DataLoader(
+        chips,  # type: ignore[arg-type]
+        batch_size=config.batch,
+        sampler=FromStep(count, start * config.batch),
+        collate_fn=join,
+        num_workers=config.workers,
+    )
+    val: DataLoader[Any] = DataLoader(blocks, batch_size=config.batch, collate_fn=join)  # type: ignore[arg-type]
+    return train, val
+
+
+def _steps_done(resume: str | None) -> int:
+    if resume is None:
+        return 0
+    try:
+        return int(torch.load(resume, weights_only=True, map_location="cpu")["global_step"])
+    except (OSError, RuntimeError, KeyError, EOFError) as error:
+        hint = "name a file in a run's checkpoints/ folder"
+        raise GeoadaptError(resume, f"is no checkpoint to resume from ({type(error).__name__})", hint) from error
+
+
+def _duration(config: TrainConfig) -> dict[str, float]:
+    return {"minutes": config.max_minutes or 0}
+
+
+def _precision(runtime: RuntimeConfig) -> Any:
+    if runtime.precision == "bf16":
+        return "bf16-mixed"
+    gpu = runtime.device != "cpu" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return "bf16-mixed" if runtime.precision == "auto" and gpu else "32-true"
+
+
+def _quiet() -> None:
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*exists and is not empty.*")

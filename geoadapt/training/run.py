@@ -1,0 +1,235 @@
+"""A training run, top to bottom: data, fit, controls, test read once, bundle, metrics, page.
+
+In: a checked JobConfig and a folder. Out: the run folder.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from geoadapt.adapters.attach import probe
+from geoadapt.bundle import BundleCard, save_bundle
+from geoadapt.config import JobConfig
+from geoadapt.cubes.classes import ClassInfo
+from geoadapt.errors import GeoadaptError
+from geoadapt.fields import DATASETS
+from geoadapt.fields.chips import BlockChips, Collate
+from geoadapt.fields.scenes import Dataset
+from geoadapt.fields.survey import Survey, survey
+from geoadapt.heads.inputs import HeadInputs
+from geoadapt.io.atomic import write_text
+from geoadapt.metrics.intervals import interval
+from geoadapt.metrics.segmentation import Counts, bootstrap, iou, mean_iou, scores
+from geoadapt.model import AdaptedModel
+from geoadapt.registry import build
+from geoadapt.tasks import TASKS
+from geoadapt.training.controls import CONTROLS, Control, Setting, chosen_controls, fit_adapted
+from geoadapt.training.page import RunStory, write_page
+from geoadapt.training.scoring import SceneScore, module_scorer, score_scenes
+
+__all__ = ["RunResult", "train"]
+
+log = logging.getLogger(__name__)
+MODEL = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """Where a run left what."""
+
+    folder: Path
+    metrics: dict[str, float]
+    bundle: Path
+    page: Path
+
+
+def train(job: JobConfig, run_dir: Path, command: str = "") -> RunResult:
+    """Adapt, compare, test and store; raises GeoadaptError for data or configuration that cannot work.
+
+    The run folder gets ``metrics.json``, ``curves.csv``, ``bundle/``, ``report.html``, ``checkpoints/`` and ``log.txt``.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(run_dir / "log.txt", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    house = logging.getLogger("geoadapt")
+    house.addHandler(handler)
+    house.setLevel(logging.INFO)
+    try:
+        return _train(job, run_dir, command)
+    finally:
+        house.removeHandler(handler)
+        handler.close()
+
+
+def _train(job: JobConfig, run_dir: Path, command: str) -> RunResult:
+    begin = time.perf_counter()
+    controls = chosen_controls(job.train.controls)
+    setting = _prepare(job, run_dir)
+    data, task = setting.data, setting.task
+    model, result = fit_adapted(setting, job, "fit")
+    log.info(
+        "fit: %s; best val mIoU %.3f at step %d of %d, %.0f s",
+        model.count(),
+        result.best,
+        result.best_step,
+        result.steps,
+        result.seconds,
+    )
+    _first_probe(model, data, job)
+    shutil.copyfile(result.curves, run_dir / "curves.csv")
+    _keep_checkpoints(result.checkpoint.parent, run_dir / "checkpoints")
+    own = Control(
+        module_scorer(model, data.channels, setting.device), model.spec.multiple, None, result, model.count().trainable
+    )
+    entries: dict[str, Control] = {MODEL: own}
+    for name in controls:
+        log.info("control %s", name)
+        entries[name] = CONTROLS[name](setting, result.seconds)
+    scored = {who: _test(setting, control) for who, control in entries.items()}
+    metrics = summarise(scored, task.names, draws=job.train.bootstrap, seed=job.seed)
+    metrics |= {f"{MODEL}/val_miou": result.best, f"{MODEL}/train_seconds": result.seconds}
+    for who, control in entries.items():
+        metrics[f"{who}/parameters"] = float(control.parameters)
+    metrics["run/seconds"] = time.perf_counter() - begin
+    card = _card(job, setting, model, metrics, command, entries)
+    stored = {name: c.stored for name, c in entries.items() if c.stored is not None and name != "rule"}
+    bundle = save_bundle(run_dir / "bundle", model, card, stored)
+    write_text(run_dir / "metrics.json", json.dumps(_jsonable(metrics), indent=2) + "\n")
+    page = write_page(
+        run_dir / "report.html",
+        RunStory(
+            job,
+            data,
+            task.classes,
+            scored,
+            metrics,
+            {w: c.note for w, c in entries.items()},
+            command,
+            run_dir / "curves.csv",
+        ),
+    )
+    return RunResult(run_dir, metrics, bundle, page)
+
+
+def _prepare(job: JobConfig, run_dir: Path) -> Setting:
+    torch.set_num_threads(job.runtime.threads or os.cpu_count() or 1)
+    data: Dataset = build(DATASETS, job.data, job.seed)
+    if not data.test and not data.test_blocks:
+        names = [scene.name for scene in data.train]
+        raise GeoadaptError("data.test", "names no test scene", f"choose from {names}, e.g. data.test=[{names[0]}]")
+    log.info("data: %s", data.note)
+    seen = survey(data, job.seed)
+    task = build(TASKS, job.task, data, seen.counts)
+    absent = [c.name for c in task.classes if not seen.counts.get(c.value)]
+    if absent:
+        log.info("no pixel of %s in the training blocks", ", ".join(absent))
+    inputs = HeadInputs(len(task.classes), torch.from_numpy(seen.mean), torch.from_numpy(seen.std))
+    wanted = job.runtime.device
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
+    return Setting(
+        replace(job, runtime=replace(job.runtime, device=device)), data, seen, task, inputs, run_dir / "fits", device
+    )
+
+
+def _first_probe(model: AdaptedModel, data: Dataset, job: JobConfig) -> None:
+    """An adapter that does not move the output would be trained for nothing: say so."""
+    chips = BlockChips(data, dict(data.val_blocks), job.train.chip)
+    batch = Collate(data.channels)([chips[0]])
+    device = next(model.parameters()).device
+    probe(model.attached, batch.to(device))
+
+
+def _test(setting: Setting, control: Control) -> list[SceneScore]:
+    data, job = setting.data, setting.job
+    scenes = data.test or data.train
+    return score_scenes(
+        control.scorer,
+        scenes,
+        data.test_blocks,
+        setting.task.classes,
+        job.infer,
+        multiple=control.multiple,
+        block=getattr(job.data, "block", 64),
+        device=setting.device,
+    )
+
+
+def summarise(
+    scored: Mapping[str, list[SceneScore]], names: tuple[str, ...], *, draws: int, seed: int
+) -> dict[str, float]:
+    """Flat metrics ``WHO/METRIC/NAME`` with 90 % intervals, and each control's paired difference to the model."""
+    blocks: dict[str, Counts] = {who: np.concatenate([s.counts for s in scenes]) for who, scenes in scored.items()}
+    flat: dict[str, float] = {}
+    for who, counts in blocks.items():
+        flat |= {f"{who}/{key}": value for key, value in scores(counts.sum(axis=0), names).items()}
+    per_class = bootstrap(blocks, iou, draws=draws, seed=seed)
+    means = bootstrap(blocks, mean_iou, draws=draws, seed=seed)
+    for who in blocks:
+        drawn = {f"iou/{name}": per_class[who][:, i] for i, name in enumerate(names)} | {"miou": means[who]}
+        model = {f"iou/{name}": per_class[MODEL][:, i] for i, name in enumerate(names)} | {"miou": means[MODEL]}
+        for key, values in drawn.items():
+            metric, _, rest = key.partition("/")
+            tail = f"/{rest}" if rest else ""
+            found = interval(values)
+            flat |= {f"{who}/{metric}_low{tail}": found.low, f"{who}/{metric}_high{tail}": found.high}
+            if who != MODEL:
+                gain = interval(model[key] - values)
+                flat[f"{who}/{metric}_gain{tail}"] = flat[f"{MODEL}/{key}"] - flat[f"{who}/{key}"]
+                flat |= {f"{who}/{metric}_gain_low{tail}": gain.low, f"{who}/{metric}_gain_high{tail}": gain.high}
+    return flat
+
+
+def _card(
+    job: JobConfig,
+    setting: Setting,
+    model: AdaptedModel,
+    metrics: Mapping[str, float],
+    command: str,
+    entries: Mapping[str, Control],
+) -> BundleCard:
+    seen: Survey = setting.survey
+    rule = entries["rule"].stored if "rule" in entries else None
+    classes: tuple[ClassInfo, ...] = setting.task.classes
+    kept = {k: v for k, v in metrics.items() if k.startswith(f"{MODEL}/") and np.isfinite(v)}
+    return BundleCard(
+        name=f"{job.task.name}-{job.backbone.name}-{job.adapter.name}",
+        task=job.task.name,
+        backbone={**asdict(job.backbone), "weights": None},
+        adapter=asdict(job.adapter),
+        head=asdict(job.head),
+        source=model.source.as_plain(),
+        channels=setting.data.channels,
+        units="reflectance",
+        mean=tuple(float(v) for v in seen.mean),
+        std=tuple(float(v) for v in seen.std),
+        classes=classes,
+        metrics=kept,
+        data=setting.data.note,
+        seed=job.seed,
+        command=command,
+        licence=model.source.licence,
+        simulated=setting.data.simulated,
+        rule=None if rule is None else {"blue": getattr(rule, "threshold")},  # noqa: B009
+        chip=job.train.chip,
+    )
+
+
+def _keep_checkpoints(found: Path, target: Path) -> None:
+    if target.exists():
+        shutil.rmtree(target)
+    shutil.copytree(found, target)
+
+
+def _jsonable(metrics: Mapping[str, float]) -> dict[str, Any]:
+    return {key: (value if np.isfinite(value) else None) for key, value in sorted(metrics.items())}
