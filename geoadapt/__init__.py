@@ -1,3 +1,64 @@
-"""geoadapt adapts frozen geospatial and weather foundation models."""
+"""geoadapt adapts frozen geospatial and weather foundation models.
+
+The functions that the command line calls, for Python: each is imported when it is first used, so that
+``import geoadapt`` is cheap and loads no torch.
+
+    import geoadapt as ga
+
+    cube = ga.open_cube("scene.SAFE", bbox=(-61.1, -3.2, -60.9, -3.0))
+    job = ga.compose(["experiment=cloud_segmentation", "data=folder", "data.root=chips"])
+    result = ga.train(job, "runs/first")
+    labels = ga.load_bundle(result.bundle).predict(cube)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from geoadapt.errors import GeoadaptError
+
+if TYPE_CHECKING:
+    from geoadapt.bundle import load_bundle
+    from geoadapt.cli.compose import compose
+    from geoadapt.cli.evaluate import evaluate
+    from geoadapt.cli.train import train
+    from geoadapt.cubes.inspect import inspect
+    from geoadapt.cubes.open import open_cube
+    from geoadapt.cubes.scene import open_scene
+    from geoadapt.inference.predict import predict
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "GeoadaptError",
+    "__version__",
+    "compose",
+    "evaluate",
+    "inspect",
+    "load_bundle",
+    "open_cube",
+    "open_scene",
+    "predict",
+    "train",
+]
+
+_HOMES = {
+    "compose": "geoadapt.cli.compose",
+    "evaluate": "geoadapt.cli.evaluate",
+    "inspect": "geoadapt.cubes.inspect",
+    "load_bundle": "geoadapt.bundle",
+    "open_cube": "geoadapt.cubes.open",
+    "open_scene": "geoadapt.cubes.scene",
+    "predict": "geoadapt.inference.predict",
+    "train": "geoadapt.cli.train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public function on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'geoadapt' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -132,7 +132,7 @@ def load_bundle(path: str | Path, *, device: str = "cpu", weights: str | None = 
     """
     folder = Path(path).expanduser()
     card, digest = read_card(folder)
-    backbone = from_plain(
+    backbone: Any = from_plain(
         look_up(BACKBONES, str(card.backbone.get("name")), "backbone").config, card.backbone, "backbone"
     )
     if weights is not None:
@@ -145,12 +145,12 @@ def load_bundle(path: str | Path, *, device: str = "cpu", weights: str | None = 
         card.channels,
         card.seed,
     )
-    found = model.attached.source.get("sha256")
+    found = model.source.sha256
     if found != card.source.get("sha256"):
         raise GeoadaptError(
             folder,
             f"was trained on backbone {card.source.get('file')} ({str(card.source.get('sha256'))[:12]}), "
-            f"the one at hand is {model.attached.source.get('file')} ({str(found)[:12]})",
+            f"the one at hand is {model.source.file} ({str(found)[:12]})",
             f"get it from {card.source.get('where')}, or name it with backbone.weights=…",
         )
     model.attached.load_folder(folder / "adapter")

@@ -84,6 +84,8 @@ def _typed(config: type[T], plain: Mapping[str, Any], where: str) -> T:
     except OmegaConfBaseException as error:
         key = _key_of(error, plain)
         expected = f"expected {_spelled(hints[key])}" if key in hints else f"see {config.__name__}"
+        if key in plain and isinstance(plain[key], str) and get_origin(hints[key]) in (list, tuple):
+            expected += f", such as [{plain[key]}]"
         problem = f"{plain[key]!r} does not fit" if key in plain else str(error).splitlines()[0]
         raise GeoadaptError(f"{where}.{key}" if key else where, problem, expected) from error
     for name, hint in hints.items():

@@ -42,7 +42,7 @@ MIB = 1024 * 1024
 
 
 def write_scene(path: Path, size: int, seed: int = 0) -> None:
-    """A simulated scene (3, size, size) uint16: smooth ground with noise, which deflate packs about as well as real data."""
+    """A simulated scene (3, size, size) uint16: smooth ground with noise, which deflate packs about as real data."""
     random = np.random.default_rng(seed)
     profile = {
         "driver": "GTiff", "height": size, "width": size, "count": BANDS, "dtype": "uint16", "compress": "DEFLATE",
@@ -134,17 +134,15 @@ def time_scene(scene: Path, size: int, rounds: int, folder: Path) -> dict[str, l
 
 
 def peak_memory(scene: Path, folder: Path) -> float:
-    """Peak memory of a scene over that of the process with the model loaded and warm [MiB], in a fresh process."""
+    """Peak memory of a scene over that of the process with the model loaded [MiB], in a fresh process."""
     command = [sys.executable, "-m", "benchmarks.speed.scene", "--memory-of", str(scene), "--folder", str(folder)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(done.stdout.splitlines()[-1])
 
 
 def measure_memory(scene: Path, folder: Path) -> float:
-    """The work of ``peak_memory`` inside its process, from Linux's high-water mark, which a parent does not pass on."""
+    """The work of ``peak_memory`` inside its process, by Linux's high-water mark."""
     scores = light_cnn()
-    with torch.inference_mode():
-        scores(torch.rand(BATCH, BANDS, TILE, TILE), None)
     base = psutil.Process().memory_info().rss
     whole_scene(scores, scene, folder / "memory.tif")
     status = Path("/proc/self/status").read_text()

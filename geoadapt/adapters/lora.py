@@ -35,7 +35,7 @@ class Lora(Attached):
         card = PeftConfig(r=config.r, lora_alpha=config.alpha, lora_dropout=config.dropout, target_modules=pattern)
         backbone.requires_grad_(False)
         try:
-            self._peft: Any = get_peft_model(backbone, card)  # type: ignore[arg-type]
+            self._peft: Any = get_peft_model(backbone, card)
         except ValueError as error:
             raise GeoadaptError("adapter.targets", str(error).splitlines()[0], "choose linear layers") from error
         self._card = card
@@ -79,7 +79,7 @@ class Lora(Attached):
             stored = json.loads((folder / CARD).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise GeoadaptError(folder / CARD, "is missing or no JSON", "save the adapter again") from error
-        mine = json.loads(json.dumps(self._card.to_dict(), default=str))
+        mine = json.loads(json.dumps(self._card.to_dict(), default=str))  # type: ignore[no-untyped-call]
         for key in COMPARED:
             if stored.get(key) != mine[key]:
                 raise GeoadaptError(

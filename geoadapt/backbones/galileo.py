@@ -1,7 +1,7 @@
-"""Galileo (Tseng 2025, arXiv 2502.09356): one encoder for optical, radar, weather and terrain, seen in groups of channels.
+"""Galileo (Tseng 2025, arXiv 2502.09356): one encoder for optical, radar, weather, terrain, in channel groups.
 
-In: a Batch with ``optical`` (reflectance 0–1), ``sar`` [dB] and others of ``INPUTS``. Out: Features, one map per fourth of
-the depth: the mean over the visible space-time tokens of each patch and date; zeros where a patch has none.
+In: a Batch with ``optical`` (reflectance 0–1), ``sar`` [dB] and others of ``INPUTS``. Out: Features, a map per fourth
+of the depth: the mean over the visible space-time tokens of each patch and date; zeros where a patch has none.
 Modules and keys are those of the public ``encoder.pt``.
 """
 
@@ -107,7 +107,7 @@ class Galileo(GroupTable):
         norm_on_exit: bool = True,
         token_exits: Mapping[str, int] | None = None,
     ) -> Encoded:
-        """Tokens of every given group after all blocks, after ``exit_after``, or each group after its own number of them.
+        """Tokens of every group after all blocks, after ``exit_after`` of them, or each group after its own number.
 
         Depth 0 is the bare projection, without encodings. ``norm_on_exit=False`` leaves out the last norm.
         """
@@ -200,7 +200,7 @@ def build(config: GalileoConfig) -> Galileo:
 
 
 def _projections(kind: str, width: int) -> nn.ModuleDict:
-    """One projection per group; convolutions are kept for their keys and read directly, as their kernels are resized."""
+    """One projection per group; convolutions stand for their keys, their kernels are resized and read directly."""
     layers: dict[str, nn.Module] = {}
     for name, group in GROUPS.items():
         if group.kind != kind:

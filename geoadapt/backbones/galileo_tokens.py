@@ -1,6 +1,6 @@
 """Galileo's tokens: their encodings, their order in one sequence, which of them take part, and their means.
 
-In: tokens per channel group, (b, t, h, w, d), (b, h, w, d), (b, t, d) or (b, d) by kind. Out: a sequence (b, n, d), and back.
+In: tokens per channel group, (b, t, h, w, d), (b, h, w, d), (b, t, d) or (b, d) by kind. Out: a sequence (b, n, d).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ METRES = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Tokens per group: (b, t, h, w, d), (b, h, w, d), (b, t, d) or (b, d) by kind; hidden ones hold the norm's bias."""
+    """Tokens per group: (b, t, h, w, d), (b, h, w, d), (b, t, d) or (b, d) by kind; hidden ones are the norm's bias."""
 
     tokens: dict[str, Tensor]
     visible: dict[str, Tensor | None]
@@ -31,7 +31,7 @@ class Encoded:
 
 
 class GroupTable(nn.Module):
-    """What encoder and decoder share: channel embeddings (learned), date and month tables (fixed), positions (computed)."""
+    """What encoder and decoder share: channel embeddings (learned), dates and months (fixed), positions (computed)."""
 
     s_t_channel_embed: Tensor
     sp_channel_embed: Tensor
@@ -62,7 +62,7 @@ class GroupTable(nn.Module):
         }[kind]
 
     def encodings(self, kind: str, names: list[str], grid: tuple[int, int], months: Tensor, step: float) -> Tensor:
-        """What is added to a kind's stacked tokens (b, …, groups, d): channel, date, month and position, a quarter each."""
+        """What is added to a kind's stacked tokens (b, …, groups, d): a quarter channel, date, month, position each."""
         of_kind = [name for name, group in GROUPS.items() if group.kind == kind]
         channel = self.channel_table(kind)[[of_kind.index(name) for name in names]]
         part = channel.shape[-1]
@@ -154,38 +154,37 @@ class Sequence:
 
 def mean_of_all(encoded: Encoded) -> Tensor:
     """The mean over all visible tokens of all kinds (b, d); zeros where nothing is visible."""
-    total, count = 0, 0
-    for name, tokens in encoded.tokens.items():
-        shown, number = _visible_sum(
-            tokens.flatten(1, -2) if tokens.ndim > 2 else tokens[:, None], encoded.visible[name]
-        )
-        total, count = total + shown, count + number
-    return torch.as_tensor(total) / torch.as_tensor(count).clamp(min=1)
+    parts = [
+        _visible_sum(tokens if tokens.ndim > 2 else tokens[:, None], encoded.visible[name], keep=1)
+        for name, tokens in encoded.tokens.items()
+    ]
+    return _mean(parts)
 
 
 def mean_per_patch(encoded: Encoded) -> Tensor:
     """Per patch the mean over its visible space-time and space tokens and all visible others (b, h, w, d)."""
-    total, count = 0, 0
+    parts: list[tuple[Tensor, Tensor]] = []
     for name, tokens in encoded.tokens.items():
         kind, seen = GROUPS[name].kind, encoded.visible[name]
-        if kind in ("space_time", "space"):
+        if kind == "space_time":
             # dates go last, so that a patch's tokens are summed where it lies
-            tokens = tokens.movedim(1, 3) if kind == "space_time" else tokens[:, :, :, None]
-            seen = seen if seen is None or kind == "space" else seen.movedim(1, 3)
-            part = _visible_sum(tokens, None if seen is None else seen.reshape(tokens.shape[:-1]), keep=3)
+            parts.append(_visible_sum(tokens.movedim(1, 3), None if seen is None else seen.movedim(1, 3), keep=3))
+        elif kind == "space":
+            parts.append(_visible_sum(tokens[:, :, :, None], seen, keep=3))
         else:
-            part = _visible_sum(tokens if kind == "time" else tokens[:, None], seen)
-            part = (part[0][:, None, None], part[1][:, None, None])
-        total, count = total + part[0], count + part[1]
-    return torch.as_tensor(total) / torch.as_tensor(count).clamp(min=1)
+            total, count = _visible_sum(tokens if kind == "time" else tokens[:, None], seen, keep=1)
+            parts.append((total[:, None, None], count[:, None, None]))
+    return _mean(parts)
 
 
-def _visible_sum(tokens: Tensor, seen: Tensor | None, keep: int = 1) -> tuple[Tensor, Tensor]:
+def _visible_sum(tokens: Tensor, seen: Tensor | None, keep: int) -> tuple[Tensor, Tensor]:
     """Sum (…, d) and number (…, 1) of visible tokens over the axes after the first ``keep``."""
     flat = tokens.flatten(keep, -2)
-    mask = (
-        torch.ones(flat.shape[:-1], dtype=torch.bool, device=flat.device)
-        if seen is None
-        else seen.reshape(flat.shape[:-1])
-    )
+    mask = torch.ones_like(flat[..., 0], dtype=torch.bool) if seen is None else seen.reshape(flat.shape[:-1])
     return torch.where(mask[..., None], flat, 0.0).sum(-2), mask.sum(-1, keepdim=True)
+
+
+def _mean(parts: list[tuple[Tensor, Tensor]]) -> Tensor:
+    total = sum((t for t, _ in parts), parts[0][0].new_zeros(()))
+    count = sum((c for _, c in parts), parts[0][1].new_zeros(()))
+    return total / count.clamp(min=1)

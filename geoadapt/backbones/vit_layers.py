@@ -96,7 +96,8 @@ def _resizing(stored: int, patch: int) -> Tensor:
     with torch.inference_mode(False), torch.no_grad():
         images = torch.eye(stored * stored).reshape(-1, 1, stored, stored)
         sized = F.interpolate(images, size=(patch, patch), mode="bicubic", antialias=True, align_corners=False)
-        return torch.linalg.pinv(sized.flatten(1))
+        inverse: Tensor = torch.linalg.pinv(sized.flatten(1))
+        return inverse
 
 
 def resize_kernel(weight: Tensor, patch: int) -> Tensor:
@@ -105,7 +106,7 @@ def resize_kernel(weight: Tensor, patch: int) -> Tensor:
     if stored == patch:
         return weight
     matrix = _resizing(stored, patch).to(weight)
-    return (weight.flatten(2) @ matrix.T).unflatten(-1, (patch, patch))
+    return (weight.flatten(2) @ matrix.T).reshape(*weight.shape[:2], patch, patch)
 
 
 def patches(image: Tensor, patch: int) -> Tensor:

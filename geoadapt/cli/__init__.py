@@ -19,11 +19,8 @@ __all__ = ["VERBS", "main"]
 VERBS: dict[str, str] = {
     "demo": "geoadapt.cli.run_demo",
     "train": "geoadapt.cli.train",
-    "predict": "geoadapt.cli.predict",
-    "evaluate": "geoadapt.cli.evaluate",
     "inspect": "geoadapt.cli.inspect",
-    "list": "geoadapt.cli.list",
-    "prepare": "geoadapt.cli.prepare",
+    "list": "geoadapt.cli.catalogue",
 }
 COMMON = (Flag("--help", "this text", short="-h"), Flag("--debug", "show where an error comes from"))
 
@@ -75,6 +72,7 @@ def _carry_out(work: Callable[[], int], debug: bool) -> int:
     import logging
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # What GDAL signals is said again by the error itself.
     try:
         return work()
     except GeoadaptError as error:

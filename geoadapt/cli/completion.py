@@ -1,4 +1,4 @@
-"""Completion in the shell: verbs, flags, groups, choices and keys, from the same tables as the checks; no Hydra, no torch.
+"""Completion in the shell: verbs, flags, groups, choices and keys, from the tables that the checks use.
 
 In: ``install=bash`` or ``query=bash`` (with bash's COMP_LINE). Out: a line for ``eval``, or the candidates.
 """
@@ -26,7 +26,9 @@ def answer(words: list[str]) -> str:
     if words[:1] == ["query=bash"]:
         line = os.environ.get("COMP_LINE", "")[: int(os.environ.get("COMP_POINT", "1000000"))]
         return "\n".join(candidates(line))
-    raise GeoadaptError("-sc", f"{' '.join(words) or 'nothing'} is not understood", "use -sc install=bash or install=zsh")
+    raise GeoadaptError(
+        "-sc", f"{' '.join(words) or 'nothing'} is not understood", "use -sc install=bash or install=zsh"
+    )
 
 
 def candidates(line: str) -> list[str]:
@@ -54,7 +56,9 @@ def _words(name: str, current: str) -> Iterable[str]:
         return [f"{flag.name} " for flag in verb.flags]
     group, equals, _ = current.partition("=")
     if equals:
-        return [f"{group}={choice} " for choice in choices(group)] if group in (*GROUPS, *SECTIONS, "experiment") else []
+        return (
+            [f"{group}={choice} " for choice in choices(group)] if group in (*GROUPS, *SECTIONS, "experiment") else []
+        )
     section, dot, _ = current.partition(".")
     if dot:
         known = section in verb.sections and section in (*GROUPS, *SECTIONS)

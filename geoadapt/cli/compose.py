@@ -5,6 +5,7 @@ In: overrides as typed. Out: a ``JobConfig``; or the calls of a function, one pe
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from geoadapt.config import JobConfig, job_from_plain
 from geoadapt.errors import GeoadaptError
 
 __all__ = ["as_yaml", "compose", "run_jobs"]
+
+FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
 def compose(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> JobConfig:
@@ -116,10 +119,14 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def _arguments(words: Sequence[str]) -> Iterator[None]:
-    """Hydra reads its words from ``sys.argv`` alone."""
-    before = sys.argv
+    """Hydra reads its words from ``sys.argv`` alone, and raises what went wrong only when this variable is set."""
+    before, told = sys.argv, os.environ.get(FULL_ERROR)
     sys.argv = ["geoadapt", *words]
+    os.environ[FULL_ERROR] = "1"
     try:
         yield
     finally:
         sys.argv = before
+        del os.environ[FULL_ERROR]
+        if told is not None:
+            os.environ[FULL_ERROR] = told

@@ -81,7 +81,9 @@ def parse(verb: Verb, words: Sequence[str], command: str) -> Request:
         else:
             paths.append(word)
     if paths and not verb.paths:
-        raise GeoadaptError(paths[0], "is neither a flag nor group=choice nor key=value", nearest(paths[0], verb.sections))
+        raise GeoadaptError(
+            paths[0], "is neither a flag nor group=choice nor key=value", nearest(paths[0], verb.sections)
+        )
     return Request(tuple(paths), flags, tuple(overrides), command)
 
 

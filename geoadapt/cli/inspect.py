@@ -15,7 +15,19 @@ from geoadapt.errors import GeoadaptError
 
 __all__ = ["VERB", "system"]
 
-PACKAGES = ("torch", "peft", "lightning", "hydra-core", "numpy", "xarray", "rasterio", "zarr", "dask", "odc-geo", "pystac")
+PACKAGES = (
+    "torch",
+    "peft",
+    "lightning",
+    "hydra-core",
+    "numpy",
+    "xarray",
+    "rasterio",
+    "zarr",
+    "dask",
+    "odc-geo",
+    "pystac",
+)
 DRIVERS = ("GTiff", "COG", "JP2OpenJPEG", "netCDF", "HDF5", "Zarr", "GPKG", "GeoJSON", "PNG")
 
 
@@ -89,7 +101,9 @@ def _show_system(as_json: bool) -> int:
         return 0
     for key, value in found.items():
         if isinstance(value, dict):
-            value = ", ".join(f"{name} {'yes' if v is True else 'no' if v in (False, None) else v}" for name, v in value.items())
+            value = ", ".join(
+                f"{name} {'yes' if v is True else 'no' if v in (False, None) else v}" for name, v in value.items()
+            )
         print(f"{key:<18}{', '.join(value) or 'none' if isinstance(value, list) else value}")
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from geoadapt.cli.compose import as_yaml, compose, run_jobs
 from geoadapt.cli.grammar import Flag, Request, Verb
-from geoadapt.cli.keys import CONFIG_SECTIONS
+from geoadapt.cli.keys import CONFIG_SECTIONS, prepare
 from geoadapt.config import JobConfig
 from geoadapt.errors import GeoadaptError, nearest
+from geoadapt.fields import DATASETS
 from geoadapt.io.atomic import write_text
+from geoadapt.registry import build
 
 if TYPE_CHECKING:
     from geoadapt.training.run import RunResult
@@ -68,6 +71,14 @@ def outline(job: JobConfig) -> list[str]:
     ]
 
 
+def closing(result: RunResult) -> str:
+    """Where everything is, what came out, and what to type next."""
+    best = {key: value for key, value in result.metrics.items() if key.count("/") == 1 and key.endswith("/miou")}
+    rows = [f"  {key:<28}{value:.3f}" for key, value in best.items()]
+    scene = shlex.join(["geoadapt", "predict", "SCENE", "--bundle", str(result.bundle), "--output", "OUT"])
+    return "\n".join([*rows, f"page    {result.page}", f"bundle  {result.bundle}", f"next    {scene}"])
+
+
 def _data_root(job: JobConfig) -> str:
     root = Path(job.data.root)
     if job.data.name == "simulated":
@@ -80,6 +91,7 @@ def _data_root(job: JobConfig) -> str:
 def _plan(request: Request) -> Callable[[], int]:
     dirs = [Path(request.flags["--config-dir"])] if "--config-dir" in request.flags else []
     if "--multirun" in request.flags:
+        prepare(request.overrides, dirs)
         return lambda: _run(request, dirs, ["--multirun"])
     job = compose(request.overrides, dirs)
     shown = request.flags.get("--cfg")
@@ -89,14 +101,23 @@ def _plan(request: Request) -> Callable[[], int]:
         return lambda: _print(as_yaml(job).rstrip()) if shown == "job" else _run(request, dirs, ["--cfg", shown])
     lines = outline(job)
     if "--dry-run" in request.flags:
-        return lambda: _print("\n".join([*lines, "", "nothing was run (--dry-run)"]))
+        lines += [*_data_note(job), "", "nothing was run (--dry-run)"]
+        return lambda: _print("\n".join(lines))
     return lambda: _run(request, dirs, [])
+
+
+def _data_note(job: JobConfig) -> list[str]:
+    """What the data set found; raises GeoadaptError where it cannot be read or split as asked."""
+    if job.data.name == "simulated":
+        return []
+    data = build(DATASETS, job.data, job.seed)
+    return [f"found     {data.note}"]
 
 
 def _run(request: Request, dirs: Sequence[Path], flags: Sequence[str]) -> int:
     def work(job: JobConfig, folder: Path) -> None:
         LOG.info("run folder: %s", folder)
-        train(job, folder, command=request.command)
+        _print(closing(train(job, folder, command=request.command)))
 
     failures = run_jobs(work, "train", request.overrides, config_dirs=dirs, flags=flags)
     if len(failures) == 1:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
+from pyproj import Transformer
+from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
-from rasterio.warp import transform as warp_points
 from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
@@ -22,7 +24,7 @@ from geoadapt.io.vectors import read_area
 
 __all__ = ["Area", "bounds_degrees", "outline", "window_of"]
 
-Area = str | Path | BaseGeometry
+Area: TypeAlias = str | Path | BaseGeometry
 """A vector file, or a shapely geometry in longitude and latitude [degrees]."""
 
 _WGS84 = CRS.from_epsg(4326)
@@ -40,11 +42,15 @@ def window_of(info: SourceInfo, bbox: Sequence[float] | None, aoi: Area | None) 
     if bbox is not None and aoi is not None:
         raise GeoadaptError(info.origin, "got both bbox and aoi", "give one of them")
     if info.transform is None or info.crs is None:
-        raise GeoadaptError(info.origin, "has no georeference, so that an area cannot be cut out of it", "leave bbox and aoi out")
+        raise GeoadaptError(
+            info.origin, "has no georeference, so that an area cannot be cut out of it", "leave bbox and aoi out"
+        )
     shape = _box(bbox) if bbox is not None else outline(aoi, info.crs)
     x, y = _ring(shape, None if aoi is not None else _WGS84, info.crs)
-    cols, rows = ~info.transform * (x, y)
-    return _whole_pixels(info, np.asarray(rows), np.asarray(cols))
+    inverse = ~info.transform
+    cols = inverse.a * x + inverse.b * y + inverse.c
+    rows = inverse.d * x + inverse.e * y + inverse.f
+    return _whole_pixels(info, rows, cols)
 
 
 def outline(aoi: Area | None, crs: CRS) -> BaseGeometry:
@@ -62,8 +68,9 @@ def bounds_degrees(crs: CRS, transform: Affine, height: int, width: int) -> tupl
     along = np.linspace(0, 1, _EDGE_POINTS + 1)
     cols = np.concatenate([along * width, np.full(along.size, width), width - along * width, np.zeros(along.size)])
     rows = np.concatenate([np.zeros(along.size), along * height, np.full(along.size, height), height - along * height])
-    x, y = transform * (cols, rows)
-    lon, lat = (np.asarray(v) for v in warp_points(crs, _WGS84, x.tolist(), y.tolist()))
+    x = transform.a * cols + transform.b * rows + transform.c
+    y = transform.d * cols + transform.e * rows + transform.f
+    lon, lat = _moved(crs, _WGS84, x, y)
     finite = np.isfinite(lon) & np.isfinite(lat)
     if not finite.any():
         raise GeoadaptError("bounds", f"the grid lies outside the domain of {crs.to_string()[:60]}")
@@ -106,15 +113,32 @@ def _box(bbox: Sequence[float]) -> BaseGeometry:
     return box(west, south, east, north)
 
 
+def _moved(
+    source: CRS, target: CRS, x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Points in another CRS, infinite where that CRS cannot show them."""
+    try:
+        transformer = Transformer.from_crs(source.to_wkt(), target.to_wkt(), always_xy=True)
+        moved_x, moved_y = transformer.transform(x, y)
+    except ProjError as error:
+        raise GeoadaptError(
+            "CRS", f"cannot be related to longitude and latitude: {error}", "is it on Earth?"
+        ) from error
+    return np.asarray(moved_x), np.asarray(moved_y)
+
+
 def _ring(shape: BaseGeometry, source: CRS | None, target: CRS) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The outline's points, densified so that straight edges stay true after projection, in ``target``."""
     step = max(shape.bounds[2] - shape.bounds[0], shape.bounds[3] - shape.bounds[1]) / _EDGE_POINTS
     hull = shape.envelope if source is not None else shape.convex_hull
-    points = np.asarray(hull.segmentize(step).exterior.coords)[:, :2] if hull.geom_type == "Polygon" else np.asarray(hull.coords)
+    points = (
+        np.asarray(hull.segmentize(step).exterior.coords)[:, :2]
+        if hull.geom_type == "Polygon"
+        else np.asarray(hull.coords)
+    )
     if source is None:
         return points[:, 0], points[:, 1]
-    x, y = warp_points(source, target, points[:, 0].tolist(), points[:, 1].tolist())
-    return np.asarray(x), np.asarray(y)
+    return _moved(source, target, points[:, 0], points[:, 1])
 
 
 def _whole_pixels(info: SourceInfo, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> Window:
@@ -129,7 +153,9 @@ def _whole_pixels(info: SourceInfo, rows: NDArray[np.float64], cols: NDArray[np.
     if bottom <= top or right <= left:
         where = ", ".join(f"{v:.4f}" for v in _bounds(info))
         raise GeoadaptError(
-            info.origin, "does not touch the area that was asked for", f"the scene spans west, south, east, north = {where}"
+            info.origin,
+            "does not touch the area that was asked for",
+            f"the scene spans west, south, east, north = {where}",
         )
     return Window(top, left, bottom - top, right - left)
 

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 __all__ = ["time_in_name"]
 
 _LANDSAT_ID = re.compile(r"^L[COTEM]\d{7}(\d{4})(\d{3})")
-_CALENDAR = re.compile(r"(?<!\d)((?:19|20)\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?:T?(\d\d)(\d\d)(\d\d)?)?(?!\d)")
+_CALENDAR = re.compile(
+    r"(?<!\d)((?:19|20)\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?:T?(\d\d)(\d\d)(\d\d)?)?(?!\d)"
+)
 _ORDINAL = re.compile(r"(?<!\d)((?:19|20)\d\d)([0-3]\d\d)(?:T(\d\d)(\d\d)(\d\d))?(?!\d)")
 
 
@@ -18,9 +20,9 @@ def time_in_name(name: str) -> datetime | None:
     if landsat:
         return _ordinal(int(landsat.group(1)), int(landsat.group(2)))
     for found in _CALENDAR.finditer(name):
-        year, month, day, *clock = (int(g or 0) for g in found.groups())
+        year, month, day, hour, minute, second = (int(g or 0) for g in found.groups())
         try:
-            return datetime(year, month, day, *clock, tzinfo=UTC)
+            return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
         except ValueError:
             continue
     for found in _ORDINAL.finditer(name):

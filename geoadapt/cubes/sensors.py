@@ -53,7 +53,16 @@ _OLI = {
     "B10": "lwir11",
     "B11": "lwir12",
 }
-_ETM = {"B1": "blue", "B2": "green", "B3": "red", "B4": "nir", "B5": "swir16", "B6": "lwir", "B7": "swir22", "B8": "pan"}
+_ETM = {
+    "B1": "blue",
+    "B2": "green",
+    "B3": "red",
+    "B4": "nir",
+    "B5": "swir16",
+    "B6": "lwir",
+    "B7": "swir22",
+    "B8": "pan",
+}
 _ETM_LEVEL1 = {**{k: v for k, v in _ETM.items() if k != "B6"}, "B6_VCID_1": "lwir", "B6": "lwir"}
 _TM = {k: v for k, v in _ETM.items() if k != "B8"}
 _HLS_L30 = {

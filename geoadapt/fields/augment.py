@@ -30,14 +30,16 @@ def augment(sample: Sample, how: Augmentation, rng: np.random.Generator) -> Samp
     values, valid, label = sample.values, sample.valid, sample.label
     if how.geometry:
         turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-        values, valid, label = (np.rot90(a, turns, axes=(-2, -1)) for a in (values, valid, label))
+        values = np.rot90(values, turns, axes=(-2, -1))
+        valid = np.rot90(valid, turns, axes=(-2, -1))
+        label = np.rot90(label, turns, axes=(-2, -1))
         if flip:
             values, valid, label = values[..., ::-1], valid[..., ::-1], label[..., ::-1]
     bands = values.shape[0]
     if how.gain or how.offset:
-        common, own = rng.normal(0, how.gain / np.sqrt(2), (2, bands))
-        gain = np.exp(common[:1] + own)[:, None, None]
-        offset = rng.normal(0, how.offset, bands)[:, None, None]
+        drawn = rng.normal(0, how.gain / np.sqrt(2), 1 + bands)
+        gain = np.exp(drawn[0] + drawn[1:, None, None])
+        offset = rng.normal(0, how.offset, (bands, 1, 1))
         values = np.where(valid, values * gain + offset, 0).astype(np.float32)
     if how.band_dropout and bands > 1 and rng.random() < how.band_dropout:
         lost = int(rng.integers(bands))

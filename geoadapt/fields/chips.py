@@ -154,7 +154,8 @@ class Collate:
         valid = torch.from_numpy(np.stack([s.valid for s in samples]))[:, None]
         label = torch.from_numpy(np.stack([s.label for s in samples]))[:, None, None]
         resolutions = {s.resolution for s in samples}
-        grid = ProjectedGrid(next(iter(resolutions))) if len(resolutions) == 1 and None not in resolutions else None
+        resolution = resolutions.pop() if len(resolutions) == 1 else None
+        grid = None if resolution is None else ProjectedGrid(resolution)
         times = None
         if all(s.time is not None for s in samples):
             times = torch.tensor([[s.time] for s in samples], dtype=torch.int64)

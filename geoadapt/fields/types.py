@@ -75,11 +75,12 @@ class Field:
 
     def to(self, device: torch.device | str) -> Field:
         """The same field on ``device``."""
-        moved = {
-            name: None if (value := getattr(self, name)) is None else value.to(device)
-            for name in ("values", "valid", "times")
-        }
-        return replace(self, **moved)
+        return replace(
+            self,
+            values=self.values.to(device),
+            valid=None if self.valid is None else self.valid.to(device),
+            times=None if self.times is None else self.times.to(device),
+        )
 
 
 @dataclass(frozen=True, slots=True)

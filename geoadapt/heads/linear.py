@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from geoadapt.backbones.base import BackboneSpec, Features
+from geoadapt.fields.features import BackboneSpec, Features
 from geoadapt.fields.types import Batch
 from geoadapt.heads.config import LinearConfig
 from geoadapt.heads.inputs import HeadInputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from geoadapt.backbones.base import BackboneSpec, Features
+from geoadapt.fields.features import BackboneSpec, Features
 from geoadapt.fields.types import Batch
 from geoadapt.heads.config import UnetConfig
 from geoadapt.heads.inputs import HeadInputs

@@ -17,7 +17,7 @@ from geoadapt.cubes.classes import ClassInfo
 __all__ = ["Finished", "Note", "Product", "Scores", "SegmentationBundle", "StreamCounts", "StreamOptions", "Tap"]
 
 Scores = Callable[[Tensor, Tensor | None], Tensor]
-"""Values (b, c, h, w), finite float32, and where they are valid (same shape, None = everywhere), to scores (b, k, h, w)."""
+"""Values (b, c, h, w), finite float32, and where they are valid (same shape, None = everywhere), to (b, k, h, w)."""
 
 Note = Callable[[str], None]
 """Takes a sentence that the user should see."""
@@ -63,8 +63,6 @@ class StreamOptions:
     multiple: int = 1
     """The model's tile sides must be a multiple of this [px]; tiles are padded by reflection and cropped after."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    zero_is_nodata: str = "no"
-    """``yes``: pixels that are raw 0 in all bands are missing; ``auto``: warn about all-zero edges; ``no``."""
 
 
 @dataclass(slots=True)

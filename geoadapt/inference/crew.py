@@ -1,6 +1,6 @@
 """Threads that fail together: an error in one stops all and surfaces in the caller, never a hang.
 
-In: functions to run in threads, joined by bounded channels. Out: their results, or the first error that any of them met.
+In: functions to run in threads, joined by bounded channels. Out: all of them done, or the first error of any.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _POLL = 0.05
 """How often a waiting thread looks whether another one failed [s]."""
 
 
-class _Stopped(Exception):
+class _StopError(Exception):
     """Unwinds a thread whose work another thread's error made pointless."""
 
 
@@ -42,7 +42,7 @@ class Crew:
     def check(self) -> None:
         """Raise the first error of any thread, if there was one."""
         if self._stop.is_set():
-            raise self._error if threading.current_thread() not in self._threads and self._error else _Stopped()
+            raise self._error if threading.current_thread() not in self._threads and self._error else _StopError()
 
     def wait(self) -> None:
         """Wait until all threads have ended; raises the first error."""
@@ -67,7 +67,7 @@ class Crew:
     def _run(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except _Stopped:
+        except _StopError:
             return
         except BaseException as error:  # noqa: BLE001 - an error of any kind must reach the caller, or it would wait for ever
             with self._lock:
@@ -79,6 +79,7 @@ class Channel(Generic[T]):
     """A bounded queue between threads of one crew; waiting on it ends when the crew fails."""
 
     def __init__(self, crew: Crew, size: int) -> None:
+        """``size``: how many items wait at most."""
         self._crew = crew
         self._queue: queue.Queue[T] = queue.Queue(size)
 

@@ -33,6 +33,7 @@ class TileRunner:
         counts: StreamCounts,
         note: Note | None = None,
     ) -> None:
+        """Allocate the batch buffer; ``counts`` is kept up to date."""
         self._scores = scores
         self._grid = grid
         self._options = options

@@ -39,7 +39,10 @@ class LabelProduct:
         buffer: int = 0,
         taps: Sequence[RowTap] = (),
     ) -> None:
-        """``threshold`` on the probability of cloud; ``buffer`` around clouds [px]; raises GeoadaptError without a cloud class."""
+        """``threshold`` on the probability of cloud, ``buffer`` around clouds [px].
+
+        Raises GeoadaptError where either is wanted of classes without cloud.
+        """
         self._sink = sink
         self._values = np.array([c.value for c in classes], np.uint8)
         self._threshold = threshold
@@ -92,6 +95,7 @@ class ProbabilityProduct:
     """Probabilities (k, h, w) as uint8, see ``PROBABILITY_SCALE``."""
 
     def __init__(self, sink: Sink) -> None:
+        """Write into ``sink``, of uint8."""
         self._sink = sink
 
     def put(self, rows: Finished) -> None:
@@ -114,6 +118,7 @@ class CloudBuffer:
     """Grows clouds over clear pixels within a distance [px], holding rows back until those below them are known."""
 
     def __init__(self, radius: int, cloud: int, clear: int, emit: Callable[[int, NDArray[np.uint8]], None]) -> None:
+        """``cloud`` and ``clear`` are label values; ``emit`` takes the rows, in order."""
         self._radius = radius
         self._cloud = cloud
         self._clear = clear

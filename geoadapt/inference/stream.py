@@ -51,7 +51,7 @@ def stream(
         ready: Channel[Strip] = Channel(crew, _ROUND)
         for _ in range(_ROUND):
             free.put(Strip.empty(channels, grid.tile_height, info.width))
-        reader = StripReader(source, grid, zero_is_nodata=options.zero_is_nodata, taps=taps, note=note)
+        reader = StripReader(source, grid, taps)
         crew.start("reader", lambda: reader.run(free, ready))
         crew.start("writer", lambda: blender.serve(products))
         rows = grid.rows()
@@ -83,7 +83,7 @@ class _Blender:
         self._ran = False
 
     def add(self, strip: Strip, runner: TileRunner, finished: int) -> int:
-        """Blend the tiles of ``strip`` in; its first ``finished`` rows are then complete. Returns the missing pixels."""
+        """Blend the tiles of ``strip`` in, which completes its first ``finished`` rows; returns their missing pixels."""
         sums = self._sums.get()
         kept = 0
         if self._carry is not None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoadapt.errors import GeoadaptError
-from geoadapt.inference.base import Note, Tap
+from geoadapt.inference.base import Tap
 from geoadapt.inference.crew import Channel
 from geoadapt.io.base import Source, Window
 from geoadapt.io.decode import decode
@@ -57,22 +57,11 @@ class Strip:
 class StripReader:
     """Fills strips for all tile rows of a grid; the only one who touches the source."""
 
-    def __init__(
-        self,
-        source: Source,
-        grid: TileGrid,
-        *,
-        zero_is_nodata: str = "no",
-        taps: Sequence[Tap] = (),
-        note: Note | None = None,
-    ) -> None:
+    def __init__(self, source: Source, grid: TileGrid, taps: Sequence[Tap] = ()) -> None:
+        """``taps`` see every row once, in the reader's thread."""
         self._source = source
         self._grid = grid
         self._taps = taps
-        self._note = note
-        self._zero_missing = zero_is_nodata == "yes"
-        self._watch_edges = zero_is_nodata == "auto" and source.info.nodata is None
-        self._dark = 0
 
     def run(self, free: Channel[Strip], ready: Channel[Strip]) -> None:
         """Read the whole scene: take empty strips from ``free`` and put full ones into ``ready``."""
@@ -87,7 +76,6 @@ class StripReader:
             self._fill(strip, shared)
             ready.put(strip)
             last = strip
-        self._report_edges()
 
     def _fill(self, strip: Strip, top: int) -> None:
         window = Window(strip.row + top, 0, self._grid.tile_height - top, self._grid.width)
@@ -98,10 +86,6 @@ class StripReader:
                 self._source.info.origin, f"gave pixels of shape {raw.shape} for {window}", f"expected {expected}"
             )
         values, valid = decode(raw, self._source.info, out=strip.values[:, top:])
-        dark = self._dark_pixels(raw, window)
-        if dark is not None:
-            valid = np.broadcast_to(~dark, raw.shape) if valid is None else valid & ~dark
-            np.copyto(values, np.float32(0), where=dark)
         strip.whole[top:] = True
         if valid is not None:
             strip.valid[:, top:] = valid
@@ -109,23 +93,3 @@ class StripReader:
         strip.settle()
         for tap in self._taps:
             tap(window.row, values, valid)
-
-    def _dark_pixels(self, raw: NDArray[np.generic], window: Window) -> NDArray[np.bool_] | None:
-        """Pixels that are 0 in all bands (n, w) where they count as missing; edges are only counted to warn."""
-        if self._zero_missing:
-            dark = np.asarray(~np.any(raw, axis=0))
-            return dark if dark.any() else None
-        if self._watch_edges:
-            self._dark += int((~raw[:, :, [0, -1]].any(axis=0)).sum())
-            if window.row == 0:
-                self._dark += int((~raw[:, 0].any(axis=0)).sum())
-            if window.row + window.height == self._grid.height:
-                self._dark += int((~raw[:, -1].any(axis=0)).sum())
-        return None
-
-    def _report_edges(self) -> None:
-        if self._note and self._dark > 0.05 * 2 * (self._grid.height + self._grid.width):
-            self._note(
-                f"{self._source.info.origin}: {self._dark} px along the edges are 0 in all bands and no nodata value "
-                "is declared; set infer.zero_is_nodata=yes if they are fill, no if they are dark ground"
-            )

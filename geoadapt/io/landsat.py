@@ -25,7 +25,7 @@ _SCENE = re.compile(r"L([COTEM])0?([4-9])(?=_|\d{13})", re.IGNORECASE)
 
 
 def landsat_sensor(name: str) -> str | None:
-    """``landsat8``, or ``landsat8_l2`` for a Level-2 product, from a product or scene identifier; None if it is none."""
+    """``landsat8``, or ``landsat8_l2`` for Level 2, from a product or scene identifier; None if it is none."""
     found = _SCENE.match(name)
     if found is None:
         return None
@@ -80,7 +80,10 @@ def band_scales(mtl: Mtl, file: Path, level2: bool) -> tuple[dict[str, tuple[flo
             continue
         band = found.group(1)
         offset = values.get(f"REFLECTANCE_ADD_BAND_{band}")
-        scales[f"B{band}"] = (_number(value, key, file) / sun, _number(offset, f"REFLECTANCE_ADD_BAND_{band}", file) / sun)
+        scales[f"B{band}"] = (
+            _number(value, key, file) / sun,
+            _number(offset, f"REFLECTANCE_ADD_BAND_{band}", file) / sun,
+        )
     if not scales:
         raise GeoadaptError(file, "has no REFLECTANCE_MULT_BAND_… keys", f"groups found: {', '.join(mtl)}")
     if not sun > 0:

@@ -43,8 +43,8 @@ class RasterSource:
     ) -> None:
         """Open ``path``: all bands that hold data, or the positions ``bands`` (from 0), under ``names`` if given.
 
-        ``scale``, ``offset`` (one per band) and ``nodata`` replace what the file declares. Raises GeoadaptError for a
-        file that is missing, damaged, without bands, or pointing elsewhere.
+        ``scale`` and ``offset`` (one per band) replace what the file declares, ``nodata`` holds where it declares none.
+        Raises GeoadaptError for a file that is missing, damaged, without bands, or pointing elsewhere.
         """
         self._path = str(path)
         self._file = local_file(self._path)
@@ -58,9 +58,9 @@ class RasterSource:
         if any(not 0 <= band < self._handle.count for band in held):
             raise GeoadaptError(self._path, f"has {self._handle.count} bands, wanted positions {held}")
         self._indexes = [band + 1 for band in held]
-        self._masked = nodata is None and _has_mask(self._handle)
+        self._masked = _has_mask(self._handle)
         self._nodatas = [self._handle.nodatavals[band] for band in held]
-        declared = self._nodatas[0] if nodata is None else nodata
+        declared = nodata if self._nodatas[0] is None else self._nodatas[0]
         self._info = SourceInfo(
             origin=self._path,
             height=self._handle.height,
@@ -90,6 +90,11 @@ class RasterSource:
         return self._handle
 
     @property
+    def masked(self) -> bool:
+        """Whether a mask or alpha band tells what is missing."""
+        return self._masked
+
+    @property
     def indexes(self) -> tuple[int, ...]:
         """GDAL's number, from 1, of every band of this source."""
         return tuple(self._indexes)
@@ -102,7 +107,9 @@ class RasterSource:
         """
         check_window(window, self._info)
         if self._state() != self._stamp:
-            raise GeoadaptError(self._path, "was changed or removed while it was being read", "run again on the final file")
+            raise GeoadaptError(
+                self._path, "was changed or removed while it was being read", "run again on the final file"
+            )
         positions = range(len(self._indexes)) if bands is None else bands
         indexes = [self._indexes[position] for position in positions]
         area = windows.Window(window.col, window.row, window.width, window.height)
@@ -135,12 +142,12 @@ class RasterSource:
         """One dtype and one nodata value for all bands: a mask becomes NaN, a band's own nodata the common one."""
         raw = raw.astype(self._info.dtype, copy=False)
         if mask is not None:
-            raw[:, mask == 0] = np.nan  # type: ignore[call-overload]
+            raw[:, mask == 0] = np.nan
         for place, position in enumerate(positions):
             own = self._nodatas[position]
             if own is not None and not self._masked and self._info.nodata is not None and own != self._nodatas[0]:
                 layer = raw[place]
-                layer[layer == own] = self._info.nodata  # type: ignore[call-overload]
+                layer[layer == own] = self._info.nodata
         return raw
 
     def _state(self) -> tuple[int, int] | None:

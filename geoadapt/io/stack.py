@@ -24,7 +24,7 @@ from geoadapt.io.base import Source, SourceInfo, Window
 from geoadapt.io.gdal import quiet
 from geoadapt.io.raster import RasterSource, check_window
 
-__all__ = ["CropSource", "StackSource", "WarpedSource", "geobox"]
+__all__ = ["CropSource", "SelectSource", "StackSource", "WarpedSource", "geobox"]
 
 
 def geobox(info: SourceInfo) -> GeoBox:
@@ -42,7 +42,9 @@ class WarpedSource:
         self._source = source
         info = source.info
         if info.crs is None or grid.crs is None or info.transform is None:
-            raise GeoadaptError(info.origin, "is on another grid than the other bands and has no CRS", "declare its CRS")
+            raise GeoadaptError(
+                info.origin, "is on another grid than the other bands and has no CRS", "declare its CRS"
+            )
         nodata = info.nodata if info.nodata is not None else (np.nan if info.dtype.kind == "f" else None)
         if nodata is None and not _covers(info, grid):
             raise GeoadaptError(
@@ -60,7 +62,7 @@ class WarpedSource:
             src_nodata=nodata,
             nodata=nodata,
             dtype=info.dtype.name,
-            tolerance=0,
+            tolerance=0.001,
         )
         self._info = replace(
             info,
@@ -131,6 +133,30 @@ class StackSource:
                 stack.callback(source.close)
 
 
+class SelectSource:
+    """Some bands of a source, told otherwise: other names, scale, nodata or tags."""
+
+    def __init__(self, source: Source, positions: Sequence[int], info: SourceInfo) -> None:
+        """``positions``: the band of ``source`` behind every band of ``info``."""
+        self._source = source
+        self._positions = tuple(positions)
+        self._info = info
+
+    @property
+    def info(self) -> SourceInfo:
+        """What the chosen bands hold."""
+        return self._info
+
+    def read(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[np.generic]:
+        """Raw values (c, h, w) of ``window``."""
+        chosen = self._positions if bands is None else [self._positions[b] for b in bands]
+        return self._source.read(window, chosen)
+
+    def close(self) -> None:
+        """Release the source."""
+        self._source.close()
+
+
 class CropSource:
     """A rectangle of a source, as a source of its own."""
 
@@ -165,5 +191,7 @@ class CropSource:
 
 def _covers(info: SourceInfo, grid: GeoBox) -> bool:
     """Whether the source reaches every pixel of ``grid``, to within half a pixel of its own."""
-    extent = geobox(info).buffered(abs(info.transform.a) / 2).extent  # type: ignore[union-attr]
-    return bool(extent.to_crs(grid.crs).contains(grid.extent)) if grid.crs != extent.crs else bool(extent.contains(grid.extent))
+    own = geobox(info)
+    extent = own.buffered(abs(own.transform.a) / 2).extent
+    moved = extent if grid.crs is None or grid.crs == extent.crs else extent.to_crs(grid.crs)
+    return bool(moved.contains(grid.extent))

@@ -25,7 +25,7 @@ __all__ = ["class_values", "rasterise", "read_area", "read_polygons", "within"]
 def rasterise(
     path: str | Path,
     class_column: str,
-    classes: Mapping[str, int],
+    classes: Mapping[str, int] | Mapping[int, int],
     *,
     crs: CRS,
     transform: Affine,
@@ -35,8 +35,8 @@ def rasterise(
 ) -> NDArray[np.uint8]:
     """Class labels (height, width) drawn from polygons; pixels whose centre no polygon holds get ``fill``.
 
-    ``classes`` maps a value of ``class_column``, written as text, to a label; where it is empty the column must hold the
-    labels as whole numbers. Later polygons cover earlier ones. Raises GeoadaptError for a missing column, an unknown
+    ``classes`` maps a value of ``class_column``, written as text, to a label; where it is empty the column must hold
+    the labels as whole numbers. Later polygons cover earlier ones. Raises GeoadaptError for a missing column, an unknown
     value, a missing CRS, or polygons that do not touch the grid.
     """
     frame = read_polygons(path, crs)
@@ -58,7 +58,9 @@ def read_polygons(path: str | Path, crs: CRS | None = None) -> geopandas.GeoData
         frame = geopandas.read_file(path)
     except (DataSourceError, DataLayerError, ValueError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise GeoadaptError(path, f"no vector file that can be read: {reason}", "expected GeoPackage or GeoJSON") from error
+        raise GeoadaptError(
+            path, f"no vector file that can be read: {reason}", "expected GeoPackage or GeoJSON"
+        ) from error
     if not isinstance(frame, geopandas.GeoDataFrame) or frame.geometry.isna().all():
         raise GeoadaptError(path, "holds no geometries", "expected polygons")
     kinds = set(frame.geometry.geom_type.dropna()) - {"Polygon", "MultiPolygon"}
@@ -72,7 +74,7 @@ def read_polygons(path: str | Path, crs: CRS | None = None) -> geopandas.GeoData
 
 
 def class_values(
-    frame: geopandas.GeoDataFrame, column: str, classes: Mapping[str, int], path: str | Path
+    frame: geopandas.GeoDataFrame, column: str, classes: Mapping[str, int] | Mapping[int, int], path: str | Path
 ) -> list[int]:
     """The label of every polygon; raises GeoadaptError for a missing column or an unknown value."""
     columns = [str(c) for c in frame.columns if c != frame.geometry.name]
@@ -84,7 +86,9 @@ def class_values(
         return [_number(v, column, path) for v in values]
     for value in values:
         if value not in known:
-            raise GeoadaptError(path, f"column '{column}' holds '{value}', which is no known class", nearest(value, known))
+            raise GeoadaptError(
+                path, f"column '{column}' holds '{value}', which is no known class", nearest(value, known)
+            )
     return [known[v] for v in values]
 
 

@@ -31,6 +31,7 @@ class TileGrid:
     overlap: int = 64
 
     def __post_init__(self) -> None:
+        """Raise GeoadaptError for sizes that make no grid."""
         if self.height < 1 or self.width < 1:
             raise GeoadaptError("tiles", f"a scene of {self.height} × {self.width} px has no pixels")
         if self.tile < 1:

@@ -68,7 +68,7 @@ def curves(lines: Sequence[Series], x_label: str, y_label: str, caption: str) ->
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     if len(lines) > 1:
-        axes.legend(frameon=False, labelcolor=INK, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        axes.legend(frameon=False, labelcolor=INK, fontsize=9, loc="lower left", bbox_to_anchor=(0, 1), ncols=4)
     plain(axes)
     ends = "; ".join(f"{line.name} ends at {number(line.y[-1])}" for line in lines)
     return figure(drawing, f"{caption} {ends}.", caption)

@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,9 @@ def fit(
     torch.manual_seed(seed)
     fitted = Fit(module, groups, task, config, seed)
     best = ModelCheckpoint(folder / "checkpoints", "best", monitor=MONITOR, mode="max", save_top_k=1, save_last=True)
-    callbacks: list[Callback] = [best, Timer(duration=_duration(config))] if config.max_minutes else [best]
+    callbacks: list[Callback] = [best]
+    if config.max_minutes:
+        callbacks.append(Timer(timedelta(minutes=config.max_minutes)))
     if config.patience:
         callbacks.append(EarlyStopping(MONITOR, mode="max", patience=config.patience))
     table = CSVLogger(folder, name="", version="logs")
@@ -181,8 +184,7 @@ def fit(
     start = _steps_done(config.resume)
     begin = time.perf_counter()
     loaders = _loaders(data, config, seed, start)
-    resume = {"ckpt_path": config.resume, "weights_only": True} if config.resume else {}
-    trainer.fit(fitted, *loaders, **resume)
+    trainer.fit(fitted, *loaders, ckpt_path=config.resume, weights_only=True if config.resume else None)
     seconds = time.perf_counter() - begin
     if trainer.interrupted:
         raise KeyboardInterrupt
@@ -208,7 +210,7 @@ def seconds_per_step(
     module.train()
     for batch in _first(loader, 4):
         begin = time.perf_counter()
-        task.loss(module(batch), batch).backward()
+        task.loss(module(batch), batch).backward()  # type: ignore[no-untyped-call]
         taken.append(time.perf_counter() - begin)
     module.zero_grad(set_to_none=True)
     return float(np.median(taken[1:]))
@@ -228,13 +230,13 @@ def _loaders(data: Dataset, config: TrainConfig, seed: int, start: int) -> tuple
     blocks = BlockChips(data, dict(data.val_blocks), config.chip)
     join = Collate(data.channels)
     train: DataLoader[Any] = DataLoader(
-        chips,  # type: ignore[arg-type]
+        chips,
         batch_size=config.batch,
         sampler=FromStep(count, start * config.batch),
         collate_fn=join,
         num_workers=config.workers,
     )
-    val: DataLoader[Any] = DataLoader(blocks, batch_size=config.batch, collate_fn=join)  # type: ignore[arg-type]
+    val: DataLoader[Any] = DataLoader(blocks, batch_size=config.batch, collate_fn=join)
     return train, val
 
 
@@ -246,10 +248,6 @@ def _steps_done(resume: str | None) -> int:
     except (OSError, RuntimeError, KeyError, EOFError) as error:
         hint = "name a file in a run's checkpoints/ folder"
         raise GeoadaptError(resume, f"is no checkpoint to resume from ({type(error).__name__})", hint) from error
-
-
-def _duration(config: TrainConfig) -> dict[str, float]:
-    return {"minutes": config.max_minutes or 0}
 
 
 def _precision(runtime: RuntimeConfig) -> Any:

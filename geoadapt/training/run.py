@@ -11,9 +11,8 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,35 +28,23 @@ from geoadapt.fields.scenes import Dataset
 from geoadapt.fields.survey import Survey, survey
 from geoadapt.heads.inputs import HeadInputs
 from geoadapt.io.atomic import write_text
-from geoadapt.metrics.intervals import interval
-from geoadapt.metrics.segmentation import Counts, bootstrap, iou, mean_iou, scores
 from geoadapt.model import AdaptedModel
 from geoadapt.registry import build
 from geoadapt.tasks import TASKS
 from geoadapt.training.controls import CONTROLS, Control, Setting, chosen_controls, fit_adapted
 from geoadapt.training.page import RunStory, write_page
+from geoadapt.training.results import MODEL, RunResult, jsonable, summarise
 from geoadapt.training.scoring import SceneScore, module_scorer, score_scenes
 
-__all__ = ["RunResult", "train"]
+__all__ = ["train"]
 
 log = logging.getLogger(__name__)
-MODEL = "test"
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """Where a run left what."""
-
-    folder: Path
-    metrics: dict[str, float]
-    bundle: Path
-    page: Path
 
 
 def train(job: JobConfig, run_dir: Path, command: str = "") -> RunResult:
     """Adapt, compare, test and store; raises GeoadaptError for data or configuration that cannot work.
 
-    The run folder gets ``metrics.json``, ``curves.csv``, ``bundle/``, ``report.html``, ``checkpoints/`` and ``log.txt``.
+    The run folder gets ``metrics.json``, ``curves.csv``, ``bundle/``, ``report.html``, ``checkpoints/``, ``log.txt``.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(run_dir / "log.txt", encoding="utf-8")
@@ -105,21 +92,34 @@ def _train(job: JobConfig, run_dir: Path, command: str) -> RunResult:
     card = _card(job, setting, model, metrics, command, entries)
     stored = {name: c.stored for name, c in entries.items() if c.stored is not None and name != "rule"}
     bundle = save_bundle(run_dir / "bundle", model, card, stored)
-    write_text(run_dir / "metrics.json", json.dumps(_jsonable(metrics), indent=2) + "\n")
-    page = write_page(
-        run_dir / "report.html",
-        RunStory(
-            job,
-            data,
-            task.classes,
-            scored,
-            metrics,
-            {w: c.note for w, c in entries.items()},
-            command,
-            run_dir / "curves.csv",
-        ),
-    )
+    write_text(run_dir / "metrics.json", json.dumps(jsonable(metrics), indent=2) + "\n")
+    page = write_page(run_dir / "report.html", _story(job, setting, scored, metrics, entries, command, run_dir))
     return RunResult(run_dir, metrics, bundle, page)
+
+
+def _story(
+    job: JobConfig,
+    setting: Setting,
+    scored: Mapping[str, list[SceneScore]],
+    metrics: Mapping[str, float],
+    entries: Mapping[str, Control],
+    command: str,
+    run_dir: Path,
+) -> RunStory:
+    return RunStory(
+        title=f"{job.task.name.replace('_', ' ').capitalize()}: {job.backbone.name} with {job.adapter.name}",
+        channels=setting.data.channels,
+        scenes=setting.data.test or setting.data.train,
+        classes=setting.task.classes,
+        scored=scored,
+        metrics=metrics,
+        notes={who: control.note for who, control in entries.items()},
+        data=setting.data.note,
+        simulated=setting.data.simulated,
+        command=command,
+        config=asdict(job),
+        curves=run_dir / "curves.csv",
+    )
 
 
 def _prepare(job: JobConfig, run_dir: Path) -> Setting:
@@ -165,31 +165,6 @@ def _test(setting: Setting, control: Control) -> list[SceneScore]:
     )
 
 
-def summarise(
-    scored: Mapping[str, list[SceneScore]], names: tuple[str, ...], *, draws: int, seed: int
-) -> dict[str, float]:
-    """Flat metrics ``WHO/METRIC/NAME`` with 90 % intervals, and each control's paired difference to the model."""
-    blocks: dict[str, Counts] = {who: np.concatenate([s.counts for s in scenes]) for who, scenes in scored.items()}
-    flat: dict[str, float] = {}
-    for who, counts in blocks.items():
-        flat |= {f"{who}/{key}": value for key, value in scores(counts.sum(axis=0), names).items()}
-    per_class = bootstrap(blocks, iou, draws=draws, seed=seed)
-    means = bootstrap(blocks, mean_iou, draws=draws, seed=seed)
-    for who in blocks:
-        drawn = {f"iou/{name}": per_class[who][:, i] for i, name in enumerate(names)} | {"miou": means[who]}
-        model = {f"iou/{name}": per_class[MODEL][:, i] for i, name in enumerate(names)} | {"miou": means[MODEL]}
-        for key, values in drawn.items():
-            metric, _, rest = key.partition("/")
-            tail = f"/{rest}" if rest else ""
-            found = interval(values)
-            flat |= {f"{who}/{metric}_low{tail}": found.low, f"{who}/{metric}_high{tail}": found.high}
-            if who != MODEL:
-                gain = interval(model[key] - values)
-                flat[f"{who}/{metric}_gain{tail}"] = flat[f"{MODEL}/{key}"] - flat[f"{who}/{key}"]
-                flat |= {f"{who}/{metric}_gain_low{tail}": gain.low, f"{who}/{metric}_gain_high{tail}": gain.high}
-    return flat
-
-
 def _card(
     job: JobConfig,
     setting: Setting,
@@ -229,7 +204,3 @@ def _keep_checkpoints(found: Path, target: Path) -> None:
     if target.exists():
         shutil.rmtree(target)
     shutil.copytree(found, target)
-
-
-def _jsonable(metrics: Mapping[str, float]) -> dict[str, Any]:
-    return {key: (value if np.isfinite(value) else None) for key, value in sorted(metrics.items())}

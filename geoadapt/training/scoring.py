@@ -123,9 +123,7 @@ def _score(
     device: str,
 ) -> SceneScore:
     height, width = scene.shape
-    options = StreamOptions(
-        len(classes), infer.tile, infer.overlap, infer.batch, multiple, torch.device(device), zero_is_nodata="no"
-    )
+    options = StreamOptions(len(classes), infer.tile, infer.overlap, infer.batch, multiple, torch.device(device))
     sink = MemorySink(height, width)
     stream(scene.image, scores, [LabelProduct(sink, classes, threshold=infer.threshold)], options)
     whole = Window(0, 0, height, width)

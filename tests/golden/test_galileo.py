@@ -43,7 +43,7 @@ def named(prefix: str) -> Any:
 
 
 def size_name(vectors: Vectors, case: str) -> str:
-    width = vectors.arrays[f"{case}/out/s_t_x"].shape[-1]
+    width = next(a.shape[-1] for n, a in vectors.arrays.items() if n.startswith(f"{case}/out/") and n.endswith("_x"))
     return next(name for name, size in SIZES.items() if size.width == width)
 
 
@@ -128,14 +128,19 @@ def test_every_token_is_that_of_the_public_code(vectors: Vectors, case: str, wei
     normed = info.get("kwargs", {}).get("add_layernorm_on_exit", True)
     absent = galileo.norm.bias if normed else torch.zeros_like(galileo.norm.bias)
     atol = 1e-4 if normed else 3e-4
+    compared = 0
     for kind, short in KINDS.items():
         got = assemble(vectors, case, encoded.tokens, absent, kind)
+        if f"{case}/out/{short}_x" not in vectors.arrays:
+            continue
+        compared += 1
         wanted = vectors.arrays[f"{case}/out/{short}_x"]
         # without blocks the public code leaves projections of zeros at hidden places; nobody may read them
         if 0 in (info.get("kwargs", {}).get("exit_after"), *info.get("kwargs", {}).get("token_exit_cfg", {}).values()):
             hidden = vectors.arrays[f"{case}/out/{short}_m"] != 0
             got, wanted = np.where(hidden[..., None], 0, got), np.where(hidden[..., None], 0, wanted)
         assert_close(got, wanted, atol=atol, rtol=1e-4, what=f"{short}_x")
+    assert compared, "the file holds no tokens for this case"
     if f"{case}/out/mean_all" in vectors.arrays:
         wanted = vectors.arrays[f"{case}/out/mean_all"]
         assert_close(mean_of_all(encoded), wanted, atol=atol, rtol=1e-4, what="mean_all")

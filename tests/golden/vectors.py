@@ -1,6 +1,6 @@
 """Golden vectors by family: every file in the folder that GEOADAPT_GOLDEN names, chosen by ``family`` in its json.
 
-``cases(family)`` gives pytest parameters named by file and case, so that ``pytest tests/golden -k FAMILY`` selects them.
+``cases(family)`` gives pytest parameters named by file and case, for ``pytest tests/golden -k FAMILY``.
 """
 
 from __future__ import annotations

@@ -1,0 +1,177 @@
+"""A folder of simulated scenes, in the layout that ``data=folder`` reads: images/NAME.tif, labels/NAME.tif.
+
+In: how many, how large, which sensors, a seed. Out: the folder, complete; asked again, it is left as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+
+from data_pipelines.simulate.land import BIOMES
+from data_pipelines.simulate.scene import SceneSpec, SimulatedScene, simulate_scene
+from geoadapt.cubes.classes import CLOUD_CLASSES, NODATA
+from geoadapt.errors import GeoadaptError
+from geoadapt.io.atomic import write_text
+from geoadapt.io.base import Window
+from geoadapt.io.geotiff import CogSink, RasterSpec
+
+__all__ = ["MANIFEST", "scene_specs", "write_dataset", "write_image", "write_labels"]
+
+MANIFEST = "simulated.json"
+"""Written last: names the spec and every file with its size."""
+VERSION = 1
+"""Rises when the same spec would give other pixels."""
+SCALE = 1e-4
+README = """SIMULATED scenes, made by geoadapt (data_pipelines/simulate): nothing here was seen by a satellite.
+
+images/NAME.tif  top-of-atmosphere reflectance x 10000, uint16, 0 = nodata; bands named by STAC common name
+labels/NAME.tif  0 clear, 1 cloud, 2 thin_cloud, 3 shadow, 255 nodata; the truth, known because it was made
+
+Land, clouds and sensors follow simple rules, so scores on these scenes say that a program works, not how well a model
+does on real scenes. Made again by: geoadapt prepare data=simulated data.root=THIS_FOLDER
+"""
+
+
+def scene_specs(scenes: int, size: int, seed: int, sensors: Sequence[str]) -> dict[str, SceneSpec]:
+    """Name → what to simulate: sensors and landscapes in turn, cloud cover spread evenly from a tenth to two thirds."""
+    if scenes < 1 or not sensors:
+        raise GeoadaptError("data", f"{scenes} scenes of {list(sensors)}", "choose at least one scene and one sensor")
+    landscapes = np.random.default_rng([seed, 1]).permutation(list(BIOMES))
+    found = {}
+    for i in range(scenes):
+        sensor = sensors[i % len(sensors)]
+        cover = 0.12 + 0.55 * ((0.37 + 0.618034 * i) % 1)
+        biome = str(landscapes[i % len(landscapes)])
+        spec = SceneSpec(size, 1000 * seed + i, sensor, cloud_cover=round(cover, 3), biome=biome)
+        found[f"simulated_{seed}_{i:02d}_{sensor}"] = spec
+    return found
+
+
+def write_dataset(root: Path, scenes: int, size: int, seed: int, sensors: Sequence[str]) -> list[str]:
+    """Make the scenes under ``root`` unless they are there already; returns their names, in order.
+
+    Raises:
+        GeoadaptError: ``root`` holds images that this function did not make, or cannot be written.
+    """
+    specs = scene_specs(scenes, size, seed, sensors)
+    wanted = _fingerprint(specs)
+    found = _manifest(root)
+    if found is not None and found.get("spec") == wanted and _complete(root, found):
+        return list(specs)
+    _clear(root, found)
+    files = {}
+    for name, spec in specs.items():
+        scene = simulate_scene(spec)
+        for path in (
+            write_image(root / "images" / f"{name}.tif", scene),
+            write_labels(root / "labels" / f"{name}.tif", scene),
+        ):
+            files[path.relative_to(root).as_posix()] = path.stat().st_size
+    write_text(root / "README.txt", README)
+    plain = {"simulated": True, "version": VERSION, "spec": wanted, "files": files}
+    plain["scenes"] = {name: asdict(spec) for name, spec in specs.items()}
+    write_text(root / MANIFEST, json.dumps(plain, indent=1) + "\n")
+    return list(specs)
+
+
+def _fingerprint(specs: dict[str, SceneSpec]) -> str:
+    text = json.dumps({name: asdict(spec) for name, spec in specs.items()}, sort_keys=True)
+    return hashlib.sha256(f"{VERSION} {text}".encode()).hexdigest()
+
+
+def _manifest(root: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("files"), dict) else None
+
+
+def _complete(root: Path, manifest: dict[str, Any]) -> bool:
+    """Whether every file is there with its size; names that leave ``root`` never count."""
+    for name, size in manifest["files"].items():
+        path = root / name
+        if not _ours(root, path) or not path.is_file() or path.stat().st_size != size:
+            return False
+    return True
+
+
+def _ours(root: Path, path: Path) -> bool:
+    return path.parent in (root / "images", root / "labels") and path.name.startswith("simulated_")
+
+
+def _clear(root: Path, manifest: dict[str, Any] | None) -> None:
+    """Remove what an earlier spec or a broken run left; refuse where anything else lies in the way."""
+    present = [path for folder in ("images", "labels") for path in sorted((root / folder).glob("*"))]
+    foreign = [path for path in present if not _ours(root, path) and not path.name.startswith(".")]
+    if foreign:
+        raise GeoadaptError(
+            foreign[0], "was not made by the simulator, which would mix with it", "choose an empty folder as data.root"
+        )
+    (root / MANIFEST).unlink(missing_ok=True)
+    for path in present:
+        if _ours(root, path):
+            path.unlink()
+
+
+def write_image(path: Path, scene: SimulatedScene) -> Path:
+    """Reflectance as uint16 × 10000 with band names, scale and nodata 0 declared."""
+    count, height, width = scene.values.shape
+    tags = {
+        "SIMULATED": "yes",
+        "TIFFTAG_IMAGEDESCRIPTION": "simulated by geoadapt; nothing here was seen by a satellite",
+        "TIFFTAG_DATETIME": scene.time.strftime("%Y:%m:%d %H:%M:%S"),
+        "datetime": scene.time.isoformat(),
+        "sensor": scene.sensor,
+        "landscape": scene.biome,
+    }
+    spec = RasterSpec(
+        height,
+        width,
+        count,
+        "uint16",
+        scene.crs,
+        scene.transform,
+        nodata=0,
+        names=scene.bands,
+        scale=SCALE,
+        tags=tags,
+    )
+    stored = np.round(np.nan_to_num(scene.values, nan=0.0) / np.float32(SCALE)).astype(np.uint16)
+    return _write(path, spec, stored)
+
+
+def write_labels(path: Path, scene: SimulatedScene) -> Path:
+    """The truth as uint8 with class names and colours."""
+    height, width = scene.labels.shape
+    spec = RasterSpec(
+        height,
+        width,
+        1,
+        "uint8",
+        scene.crs,
+        scene.transform,
+        nodata=NODATA,
+        names=("class",),
+        categories=CLOUD_CLASSES,
+        tags={"SIMULATED": "yes"},
+    )
+    return _write(path, spec, scene.labels[None])
+
+
+def _write(path: Path, spec: RasterSpec, values: NDArray[np.generic]) -> Path:
+    try:
+        with CogSink(path, spec) as sink:
+            sink.write(Window(0, 0, spec.height, spec.width), values)
+            return sink.commit()
+    except (OSError, RasterioError) as error:
+        raise GeoadaptError(path, f"could not be written: {error}", "check the disk and the permissions") from error

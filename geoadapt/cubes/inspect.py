@@ -1,0 +1,290 @@
+"""What a file is: driver, bands, CRS, size, numbers and their ranges, and what a person should be warned of.
+
+In: anything that GDAL reads as a raster, a folder of bands, a product or a store. Out: a ``Report``, text or plain data.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import xarray as xr
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
+
+from geoadapt.cubes.area import bounds_degrees
+from geoadapt.cubes.bands import REFLECTIVE, common_name
+from geoadapt.cubes.checks import sample, zero_corners
+from geoadapt.cubes.scene import Reading, open_files, scenes_at
+from geoadapt.errors import GeoadaptError
+from geoadapt.io.base import Source, SourceInfo
+from geoadapt.io.gdal import local_file, open_dataset, quiet
+from geoadapt.io.listing import SceneFiles
+from geoadapt.io.raster import RasterSource
+from geoadapt.io.zarr_read import is_store, open_store
+
+__all__ = ["BandReport", "Report", "inspect"]
+
+_SIDE = 1024
+_FULL_READ_VALUES = 200_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class BandReport:
+    """One band: its name, its stored type, how numbers become physical, and the range that was seen [raw units]."""
+
+    name: str
+    dtype: str
+    scale: float
+    offset: float
+    nodata: float | None
+    minimum: float | None
+    maximum: float | None
+    missing: float
+    """Share of missing pixels among those that were looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a file is, and what is odd about it."""
+
+    path: str
+    kind: str
+    driver: str
+    height: int
+    width: int
+    crs: str | None
+    transform: tuple[float, ...] | None
+    bounds: tuple[float, float, float, float] | None
+    """West, south, east, north [degrees]."""
+    time: str | None
+    sensor: str | None
+    bands: tuple[BandReport, ...]
+    subdatasets: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain data that JSON can hold."""
+        return asdict(self)
+
+    def as_text(self) -> str:
+        """The report for a person, one fact per line."""
+        facts = [
+            ("what", f"{self.kind} ({self.driver})"),
+            ("size", f"{self.height} × {self.width} px, {len(self.bands)} band{'s' if len(self.bands) != 1 else ''}"),
+            ("CRS", self.crs or "none"),
+            ("pixel", _pixel_text(self.transform)),
+            (
+                "bounds",
+                "unknown" if self.bounds is None else "{:.5f} {:.5f} {:.5f} {:.5f} (W S E N)".format(*self.bounds),
+            ),
+            ("time", self.time or "unknown"),
+            ("sensor", self.sensor or "unknown"),
+        ]
+        lines = [self.path, *(f"  {name:<8}{value}" for name, value in facts)]
+        lines += [f"  band    {_band_text(b)}" for b in self.bands]
+        lines += [f"  holds   {name}" for name in self.subdatasets]
+        lines += [f"  warning {text}" for text in self.warnings]
+        return "\n".join(lines)
+
+
+def inspect(path: str | os.PathLike[str]) -> Report:
+    """What ``path`` is; raises GeoadaptError where it is missing or damaged."""
+    name = os.fspath(path)
+    file = local_file(name)
+    if file is not None and not file.exists():
+        raise GeoadaptError(name, "does not exist", "check the path")
+    if file is not None and is_store(file):
+        return _store_report(file)
+    if file is not None and (file.is_dir() or file.suffix.lower() in (".json", ".geojson", ".xml")):
+        return _folder_report(name)
+    with quiet():
+        return _raster_report(name)
+
+
+def _raster_report(name: str) -> Report:
+    dataset = open_dataset(name)
+    if dataset.count == 0:
+        subdatasets = tuple(dataset.subdatasets)
+        dataset.close()
+        said = ("holds no band of its own: open one of its subdatasets",)
+        return Report(name, "container", dataset.driver, 0, 0, None, None, None, None, None, (), subdatasets, said)
+    dataset.close()
+    source = RasterSource(name)
+    try:
+        raw = _decimated(source)
+        return _report(source, raw, "raster", source.dataset.driver, tuple(source.dataset.subdatasets))
+    finally:
+        source.close()
+
+
+def _folder_report(name: str) -> Report:
+    """A product or folder of bands, read as it would be opened, its values unchecked so that odd ones are reported."""
+    found = scenes_at(name, Reading(units="raw"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        source = open_files(found[0], Reading(units="raw"))
+    try:
+        kind = "scene" if isinstance(found[0], SceneFiles) else "raster"
+        report = _report(source, sample(source).raw, f"{kind} of a folder", "one file per band", ())
+    finally:
+        source.close()
+    if len(found) == 1:
+        return report
+    others = tuple(s if isinstance(s, str) else s.tags.get("scene", s.origin) for s in found)
+    said = (f"holds {len(found)} scenes; the first one is shown", *report.warnings)
+    return Report(**{**_fields(report), "subdatasets": others, "warnings": said})
+
+
+def _store_report(file: Path) -> Report:
+    dataset = open_store(file)
+    sizes = {str(k): int(v) for k, v in dataset.sizes.items()}
+    bands = tuple(_variable(str(n), a) for n, a in dataset.data_vars.items())
+    height = sizes.get("y", sizes.get("latitude", sizes.get("lat", 0)))
+    width = sizes.get("x", sizes.get("longitude", sizes.get("lon", 0)))
+    told = ", ".join(f"{k} {v}" for k, v in sizes.items())
+    grids = [v.attrs.get("crs_wkt") for v in dataset.variables.values() if v.attrs.get("crs_wkt")]
+    crs = None if not grids else _crs_text(rasterio.crs.CRS.from_wkt(grids[0]))
+    driver = "Zarr" if file.is_dir() or file.suffix == ".zip" else "netCDF"
+    dataset.close()
+    return Report(str(file), f"store with {told}", driver, height, width, crs, None, None, None, None, bands, (), ())
+
+
+def _report(source: Source, raw: NDArray[np.generic], kind: str, driver: str, subdatasets: tuple[str, ...]) -> Report:
+    info = source.info
+    bands = tuple(_band(info, i, raw[i]) for i in range(len(info.bands)))
+    bounds = None
+    if info.crs is not None and info.transform is not None:
+        try:
+            bounds = bounds_degrees(info.crs, info.transform, info.height, info.width)
+        except GeoadaptError:
+            bounds = None
+    said = [*_doubts(info, bands), *_placed(info)]
+    if raw.dtype.kind != "c" and info.nodata is None and zero_corners(source):
+        said.append("a border is all zero but no nodata is declared")
+    return Report(
+        info.origin,
+        kind,
+        driver,
+        info.height,
+        info.width,
+        None if info.crs is None else _crs_text(info.crs),
+        None if info.transform is None else tuple(info.transform[:6]),
+        bounds,
+        None if info.time is None else info.time.isoformat(),
+        info.sensor,
+        bands,
+        subdatasets,
+        tuple(said),
+    )
+
+
+def _decimated(source: RasterSource) -> NDArray[np.generic]:
+    """Raw pixels (c, h, w), at most 1024 a side: from overviews or every n-th pixel; of a huge file some windows."""
+    dataset: DatasetReader = source.dataset
+    values = dataset.width * dataset.height * dataset.count
+    if values > _FULL_READ_VALUES and not dataset.overviews(1):
+        return sample(source).raw[:, None, :]
+    shape = (len(source.indexes), min(_SIDE, dataset.height), min(_SIDE, dataset.width))
+    try:
+        raw: NDArray[np.generic] = dataset.read(list(source.indexes), out_shape=shape)
+        mask = dataset.dataset_mask(out_shape=shape[1:]) if source.masked else None
+    except (RasterioError, OSError) as error:
+        raise GeoadaptError(
+            source.info.origin, "its pixels cannot be read", "it is cut short or damaged: copy or download it again"
+        ) from error
+    if mask is not None:
+        raw = raw.astype(source.info.dtype)
+        raw[:, mask == 0] = np.nan
+    return raw
+
+
+def _band(info: SourceInfo, index: int, raw: NDArray[np.generic]) -> BandReport:
+    amplitude = np.abs(raw) if raw.dtype.kind == "c" else raw
+    missing = np.zeros(amplitude.shape, bool) if amplitude.dtype.kind in "iub" else ~np.isfinite(amplitude)
+    if info.nodata is not None and not np.isnan(info.nodata):
+        missing |= raw == np.asarray(info.nodata).astype(raw.dtype if raw.dtype.kind in "fc" else np.float64)
+    seen = amplitude[~missing]
+    return BandReport(
+        info.bands[index],
+        info.dtype.name,
+        info.scale[index] if info.scale else 1.0,
+        info.offset[index] if info.offset else 0.0,
+        None if info.nodata is None or np.isnan(info.nodata) else info.nodata,
+        float(seen.min()) if seen.size else None,
+        float(seen.max()) if seen.size else None,
+        float(missing.mean()),
+    )
+
+
+def _doubts(info: SourceInfo, bands: Sequence[BandReport]) -> list[str]:
+    """What looks odd about names and numbers."""
+    said = []
+    if all(b.name.startswith("band_") for b in bands):
+        said.append("bands are unnamed: describe them in the file, or name the sensor when opening")
+    if info.dtype.kind == "c":
+        said.append("holds complex numbers: ranges are those of the amplitude")
+    if all(b.maximum is None for b in bands):
+        said.append("every pixel that was looked at is missing")
+    large = [b.name for b in bands if common_name(b.name) in REFLECTIVE and (b.maximum or 0) * b.scale + b.offset > 2]
+    if large:
+        said.append(f"looks unscaled: {', '.join(large)} exceed 2, reflectance is 0–1")
+    if info.dtype.kind in "iu":
+        top = float(np.iinfo(info.dtype).max)  # type: ignore[type-var]
+        full = [b.name for b in bands if b.maximum == top]
+        if full:
+            said.append(f"looks saturated: {', '.join(full)} reach {top:g}")
+    return said
+
+
+def _placed(info: SourceInfo) -> list[str]:
+    said = []
+    if info.crs is None:
+        said.append("has no CRS")
+    if info.transform is None:
+        by = info.tags.get("georeference")
+        said.append(f"is placed by {by.upper()}, not by a transform" if by else "has no georeference")
+    elif info.transform.b or info.transform.d:
+        said.append("is rotated against its CRS")
+    return said
+
+
+def _variable(name: str, array: xr.DataArray) -> BandReport:
+    scale = float(array.encoding.get("scale_factor", 1.0))
+    offset = float(array.encoding.get("add_offset", 0.0))
+    fill = array.encoding.get("_FillValue")
+    stored = str(array.encoding.get("dtype", array.dtype))
+    number = None if fill is None or np.asarray(fill).dtype.kind not in "iuf" else float(fill)
+    return BandReport(name, stored, scale, offset, number, None, None, 0.0)
+
+
+def _fields(report: Report) -> dict[str, Any]:
+    return {name: getattr(report, name) for name in Report.__dataclass_fields__}
+
+
+def _crs_text(crs: rasterio.crs.CRS) -> str:
+    text = str(crs.to_string())
+    return text if len(text) < 40 else text.split('"')[1] if '"' in text else text[:40]
+
+
+def _pixel_text(transform: tuple[float, ...] | None) -> str:
+    return (
+        "unknown"
+        if transform is None
+        else f"{(transform[0] ** 2 + transform[3] ** 2) ** 0.5:g} × {(transform[1] ** 2 + transform[4] ** 2) ** 0.5:g}"
+    )
+
+
+def _band_text(band: BandReport) -> str:
+    reach = "all missing" if band.minimum is None or band.maximum is None else f"{band.minimum:g}…{band.maximum:g}"
+    scaled = "" if (band.scale, band.offset) == (1.0, 0.0) else f", × {band.scale:g} + {band.offset:g}"
+    missing = "" if band.missing == 0 else f", {band.missing:.1%} missing"
+    nodata = "" if band.nodata is None else f", nodata {band.nodata:g}"
+    return f"{band.name}: {band.dtype}, {reach}{scaled}{nodata}{missing}"

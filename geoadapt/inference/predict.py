@@ -1,0 +1,211 @@
+"""A folder of scenes through a bundle: every scene tried, none computed twice, none lost silently.
+
+In: scenes and a bundle. Out: per scene a labels COG and what belongs to it; in the output folder ``manifest.jsonl``
+and ``run.json``; and one result per scene, failed ones with their error.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from geoadapt import __version__
+from geoadapt.config import InferConfig
+from geoadapt.cubes.area import window_of
+from geoadapt.cubes.scene import Reading, open_files
+from geoadapt.errors import GeoadaptError
+from geoadapt.inference.base import SegmentationBundle
+from geoadapt.inference.folder import hold, make_ready, write_run
+from geoadapt.inference.outputs import Made, make_outputs
+from geoadapt.inference.products import class_index
+from geoadapt.inference.scenes import Scene, find_all
+from geoadapt.io.base import Source
+from geoadapt.io.manifest import Manifest, config_hash, describe
+from geoadapt.io.stack import CropSource
+
+__all__ = ["ItemResult", "predict"]
+
+_FORMAT = 1
+"""Changes when the same configuration would write other files."""
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(slots=True)
+class ItemResult:
+    """How one scene ended: ``status`` is done, skipped (finished before) or failed."""
+
+    name: str
+    source: str
+    status: str
+    files: dict[str, Path] = field(default_factory=dict)
+    """By kind: labels, probabilities, style, quicklook, item."""
+    error: str = ""
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    counts: dict[str, Any] = field(default_factory=dict)
+    pixels: dict[str, int] = field(default_factory=dict)
+    """Pixels per class."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What all scenes of one call share."""
+
+    bundle: SegmentationBundle
+    output: Path
+    config: InferConfig
+    bbox: tuple[float, ...] | None
+    sensor: str | None
+    device: torch.device
+    threads: int | None
+    config_hash: str
+    bundle_hash: str
+    progress: Progress | None
+
+
+def predict(
+    scenes: Sequence[str | Path],
+    bundle: SegmentationBundle,
+    output: Path,
+    config: InferConfig,
+    *,
+    bbox: Sequence[float] | None = None,
+    sensor: str | None = None,
+    bundle_hash: str = "",
+    device: str = "cpu",
+    threads: int | None = None,
+    progress: Progress | None = None,
+    verify: bool = False,
+    command: str = "",
+) -> list[ItemResult]:
+    """Run ``bundle`` over every scene; a failed one never stops the others and is listed with its error.
+
+    Args:
+        scenes: files, folders, products or glob patterns.
+        bundle: what ``load_bundle`` gives.
+        output: a folder; the scenes' relative paths are kept in it.
+        config: tiles, threshold, buffer and what to write.
+        bbox: only this (west, south, east, north) [degrees].
+        sensor: where names and metadata do not tell.
+        bundle_hash: part of what makes an earlier output still valid; empty takes the bundle's own.
+        device: where the bundle's model is.
+        threads: torch's threads; None leaves them.
+        progress: told the scene, its rows done, and its rows.
+        verify: read finished outputs again and compare their sha256.
+        command: what was typed, for ``run.json``.
+
+    Raises GeoadaptError before any computation where the output folder cannot be used or no scene is found.
+    """
+    began = time.time()
+    digest = bundle_hash or str(getattr(bundle, "sha256", ""))
+    if config.threshold is not None or config.cloud_buffer:
+        class_index(bundle.classes, "cloud")
+    written = Manifest(output).paths()
+    found = [s for s in find_all(scenes, sensor, exclude=output) if Path(s.origin).resolve() not in written]
+    plain = {**asdict(config), "overwrite": None, "bbox": bbox and list(bbox), "sensor": sensor, "format": _FORMAT}
+    area = None if bbox is None else tuple(bbox)
+    job = _Job(
+        bundle, output, config, area, sensor, torch.device(device), threads, config_hash(plain), digest, progress
+    )
+    make_ready(output)
+    results: list[ItemResult] = []
+    with hold(output), _threads(threads):
+        manifest = Manifest(output)
+        try:
+            for scene in found:
+                results.append(_one(scene, job, manifest, verify))
+        finally:
+            write_run(output, results, len(found), plain, bundle.name, digest, command, began)
+    return results
+
+
+def _one(scene: Scene, job: _Job, manifest: Manifest, verify: bool) -> ItemResult:
+    begin = time.perf_counter()
+    result = ItemResult(scene.name, scene.origin, "failed")
+    try:
+        if scene.error:
+            raise scene.error
+        origin = Path(scene.origin)
+        if not job.config.overwrite and manifest.finished(
+            scene.name, job.config_hash, job.bundle_hash, origin, verify=verify
+        ):
+            result.status = "skipped"
+            result.files = {Path(e.path).name: job.output / e.path for e in manifest.item(scene.name)}
+            return result
+        made, notes = _run(scene, job)
+        manifest.append(
+            describe(job.output, path, config=job.config_hash, bundle=job.bundle_hash, source=origin, item=scene.name)
+            for path in made.files.values()
+        )
+        result.status, result.files, result.notes = "done", made.files, tuple(notes)
+        result.counts, result.pixels = asdict(made.counts), made.pixels
+    except GeoadaptError as error:
+        result.error = str(error)
+    except Exception as error:  # noqa: BLE001 - whatever one scene meets, the others go on and this one is listed
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        result.error = f"{scene.origin}: {type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+    result.seconds = time.perf_counter() - begin
+    return result
+
+
+def _run(scene: Scene, job: _Job) -> tuple[Made, list[str]]:
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        source = _open(scene, job)
+        try:
+            height = source.info.height
+            tell = None if job.progress is None else _told(job.progress, scene.name, height)
+            made = make_outputs(
+                source,
+                job.bundle,
+                job.output / scene.name,
+                job.config,
+                device=job.device,
+                threads=job.threads,
+                processing={"software": {"geoadapt": __version__}, "lineage": f"{job.bundle.name} on {scene.origin}"},
+                progress=tell,
+                note=notes.append,
+            )
+        finally:
+            source.close()
+    notes += [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
+    if made.counts.missing_pixels:
+        share = made.counts.missing_pixels / made.counts.pixels
+        notes.append(f"{made.counts.missing_pixels} px ({share:.1%}) lack a value in some band and are nodata")
+    return made, notes
+
+
+def _open(scene: Scene, job: _Job) -> Source:
+    reading = Reading(sensor=job.sensor, channels=job.bundle.channels, zero_is_nodata=job.config.zero_is_nodata)
+    source = open_files(scene.files, reading)
+    try:
+        window = window_of(source.info, job.bbox, None)
+    except GeoadaptError:
+        source.close()
+        raise
+    return source if window is None else CropSource(source, window)
+
+
+def _told(progress: Progress, name: str, height: int) -> Callable[[float], None]:
+    return lambda fraction: progress(name, round(fraction * height), height)
+
+
+@contextmanager
+def _threads(threads: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    if threads:
+        torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,167 @@
+"""What a list of paths means: every scene in it, under a name that no other has.
+
+In: files, folders, products, glob patterns. Out: scenes in order, each with the name its outputs will carry.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from geoadapt.cubes.find import RASTER_SUFFIXES
+from geoadapt.cubes.scene import Reading, scenes_at
+from geoadapt.errors import GeoadaptError
+from geoadapt.io.gdal import local_file
+from geoadapt.io.listing import SceneFiles
+from geoadapt.io.safe import is_safe
+from geoadapt.io.stac import is_stac
+from geoadapt.io.zarr_read import is_store
+
+__all__ = ["Scene", "find_all"]
+
+_LONGEST = 180
+"""Bytes of a name's last part, so that suffixes still fit into a file name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One scene to run: ``name`` is a relative path with forward slashes, without suffix, and unique."""
+
+    name: str
+    files: SceneFiles | str
+    origin: str
+    error: GeoadaptError | None = None
+    """Why it cannot even be listed; it counts as a failed scene."""
+
+
+def find_all(paths: Sequence[str | Path], sensor: str | None = None, exclude: Path | None = None) -> list[Scene]:
+    """All scenes at ``paths``, folders searched to the bottom except ``exclude``; a path may be a glob pattern.
+
+    Raises GeoadaptError where a path does not exist or a folder holds no scene: it lists what was found.
+    """
+    reading = Reading(sensor=sensor)
+    found = [scene for path in paths for scene in _at(os.fspath(path), reading, exclude)]
+    if not found:
+        raise GeoadaptError("scenes", "none were given", "name files, folders or patterns")
+    distinct = list({(scene.origin, _key(scene)): scene for scene in found}.values())
+    return _unique(distinct)
+
+
+def _at(path: str, reading: Reading, exclude: Path | None) -> Iterator[Scene]:
+    file = local_file(path)
+    if file is None:
+        yield Scene(_short(path.split("?")[0].rstrip("/").rsplit("/", 1)[-1].rsplit(".", 1)[0]), path, path)
+        return
+    file = file.expanduser()
+    if not file.exists():
+        matches = sorted(glob.glob(str(file), recursive=True)) if glob.has_magic(path) else []
+        if not matches:
+            raise GeoadaptError(
+                path, "does not exist" if not glob.has_magic(path) else "matches nothing", "check the path"
+            )
+        for match in matches:
+            yield from _at(match, reading, exclude)
+    elif not file.is_dir() or _is_product(file):
+        yield from _listed(file, Path(_stem(file)), reading)
+    else:
+        held = list(_walk(file, Path(), reading, exclude))
+        if not held:
+            names = ", ".join(sorted(p.name for p in file.iterdir())[:8]) or "nothing"
+            suffixes = ", ".join(f"*{s}" for s in RASTER_SUFFIXES)
+            raise GeoadaptError(
+                file, f"holds no scene ({suffixes}, products); found {names}", "give a folder of images"
+            )
+        yield from held
+
+
+def _walk(folder: Path, below: Path, reading: Reading, exclude: Path | None) -> Iterator[Scene]:
+    inside = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    if any(p.is_file() and p.suffix.lower() in RASTER_SUFFIXES for p in inside):
+        yield from _listed(folder, below, reading)
+    for path in inside:
+        if not path.is_dir() or (exclude is not None and path.resolve() == exclude.resolve()):
+            continue
+        if _is_product(path):
+            yield from _listed(path, below / _stem(path), reading)
+        else:
+            yield from _walk(path, below / path.name, reading, exclude)
+
+
+def _listed(path: Path, name: Path, reading: Reading) -> Iterator[Scene]:
+    """The scenes of one file, product or folder of files; one that cannot be listed is a scene with an error."""
+    try:
+        held = scenes_at(path, reading)
+        if path.is_dir() and not _is_product(path):
+            held = [*_in_bands(held), *_alone(path, held)]
+    except GeoadaptError as error:
+        yield Scene(_short((name if name.name else Path(path.name)).as_posix()), str(path), str(path), error)
+        return
+    for files in held:
+        yield _named(files, path, name)
+
+
+def _in_bands(held: Sequence[SceneFiles | str]) -> list[SceneFiles | str]:
+    return [files for files in held if isinstance(files, SceneFiles) and len(files.bands) > 1]
+
+
+def _alone(folder: Path, held: Sequence[SceneFiles | str]) -> list[SceneFiles | str]:
+    """Rasters of a folder that are scenes by themselves: neither a band of another nor beside it under its name."""
+    products = [files for files in _in_bands(held) if isinstance(files, SceneFiles)]
+    bands = {Path(band.path).name for files in products for band in files.bands}
+    prefixes = tuple(files.tags.get("scene", "") for files in products)
+    rasters = sorted(p for p in folder.iterdir() if p.is_file() and p.suffix.lower() in RASTER_SUFFIXES)
+    return [str(p) for p in rasters if p.name not in bands and not p.name.startswith(prefixes)]
+
+
+def _named(files: SceneFiles | str, path: Path, name: Path) -> Scene:
+    if isinstance(files, SceneFiles):
+        own = files.tags.get("scene", "")
+        single = not path.is_dir() or _is_product(path)
+        full = name if single and name.name else name / (own or path.name)
+        return Scene(_short(full.as_posix()), files, str(path))
+    if path.is_dir() and not _is_product(path):
+        name = name / _stem(Path(files))
+    return Scene(_short(name.as_posix()), files, files)
+
+
+def _is_product(path: Path) -> bool:
+    return is_safe(path) or is_store(path) or is_stac(path)
+
+
+def _stem(path: Path) -> str:
+    return path.stem if path.suffix and len(path.suffix) <= 6 else path.name
+
+
+def _key(scene: Scene) -> str:
+    return scene.name if isinstance(scene.files, SceneFiles) else ""
+
+
+def _short(name: str) -> str:
+    head, _, last = name.rpartition("/")
+    if len(os.fsencode(last)) > _LONGEST:
+        digest = hashlib.sha256(os.fsencode(last)).hexdigest()[:8]
+        last = os.fsencode(last)[: _LONGEST - 9].decode("utf-8", "ignore") + "-" + digest
+    return f"{head}/{last}" if head else last
+
+
+def _unique(scenes: list[Scene]) -> list[Scene]:
+    """Give scenes of equal names their folders' names too, and what still collides a number."""
+    counts = Counter(scene.name.casefold() for scene in scenes)
+    named = [replace(s, name=_with_parent(s)) if counts[s.name.casefold()] > 1 else s for s in scenes]
+    seen: Counter[str] = Counter()
+    made = []
+    for scene in named:
+        seen[scene.name.casefold()] += 1
+        number = seen[scene.name.casefold()]
+        made.append(scene if number == 1 else replace(scene, name=f"{scene.name}_{number}"))
+    return made
+
+
+def _with_parent(scene: Scene) -> str:
+    parent = Path(scene.origin).absolute().parent.name
+    return f"{parent}/{scene.name}" if parent else scene.name

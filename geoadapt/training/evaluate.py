@@ -1,0 +1,101 @@
+"""Score a bundle, and the simple models it carries, on labelled data that it has not seen.
+
+In: a bundle and a data configuration. Out: a run folder with metrics and a page.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from geoadapt.bundle import Bundle, load_baselines, load_bundle
+from geoadapt.config import InferConfig
+from geoadapt.errors import GeoadaptError
+from geoadapt.fields import DATASETS
+from geoadapt.fields.scenes import BlockSplit, Dataset, LabelledScene
+from geoadapt.io.atomic import write_text
+from geoadapt.registry import build
+from geoadapt.training.page import RunStory, write_page
+from geoadapt.training.results import RunResult, jsonable, summarise
+from geoadapt.training.scoring import SceneScore, SceneScorer, module_scorer, pixel_scorer, score_scenes
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    bundle: str | Path,
+    data: object,
+    run_dir: Path,
+    *,
+    infer: InferConfig | None = None,
+    seed: int = 0,
+    bootstrap: int = 1000,
+    weights: str | None = None,
+    command: str = "",
+) -> RunResult:
+    """Metrics and a page of a bundle on the test scenes of ``data``; without named ones, on every scene whole.
+
+    Raises GeoadaptError where the data lack a channel of the bundle, or name no scene.
+    """
+    torch.set_num_threads(os.cpu_count() or 1)
+    made = load_bundle(bundle, weights=weights)
+    dataset: Dataset = build(DATASETS, data, seed)
+    scenes = dataset.test or dataset.train
+    sides: Mapping[str, BlockSplit] = dataset.test_blocks if getattr(data, "test_fraction", 0) else {}
+    if tuple(made.channels) != tuple(dataset.channels):
+        raise GeoadaptError(
+            "data.channels",
+            f"the bundle takes {list(made.channels)}, the data give {list(dataset.channels)}",
+            "set data.channels to the bundle's",
+        )
+    scored: dict[str, list[SceneScore]] = {}
+    notes = {"test": f"the bundle {made.name}"}
+    how = infer or InferConfig()
+    block = getattr(data, "block", 64)
+    for who, scorer in _scorers(made).items():
+        multiple = made.multiple if who == "test" else 1
+        scored[who] = score_scenes(scorer, scenes, sides, made.classes, how, multiple=multiple, block=block)
+    names = tuple(c.name for c in made.classes)
+    metrics = summarise(scored, names, draws=bootstrap, seed=seed)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    write_text(run_dir / "metrics.json", json.dumps(jsonable(metrics), indent=2) + "\n")
+    story = RunStory(
+        title=f"{made.name} on {dataset.name}",
+        channels=made.channels,
+        scenes=scenes,
+        classes=made.classes,
+        scored=scored,
+        metrics=metrics,
+        notes=notes,
+        data=f"{', '.join(s.name for s in scenes)}; the bundle was trained on: {made.card.data}",
+        simulated=dataset.simulated,
+        command=command,
+        config={"bundle": str(bundle), "data": asdict(data), "infer": asdict(how)},  # type: ignore[call-overload]
+    )
+    page = write_page(run_dir / "report.html", story)
+    return RunResult(run_dir, metrics, Path(bundle), page)
+
+
+def _scorers(bundle: Bundle) -> dict[str, SceneScorer]:
+    found: dict[str, SceneScorer] = {"test": _bundle_scorer(bundle)}
+    for name, baseline in load_baselines(bundle).items():
+        if isinstance(baseline, nn.Module):
+            found[name] = module_scorer(baseline, bundle.channels)
+        else:
+            found[name] = pixel_scorer(baseline.scores)
+    return found
+
+
+def _bundle_scorer(bundle: Bundle) -> SceneScorer:
+    def for_scene(scene: LabelledScene) -> object:
+        return lambda values, valid: bundle.scores(
+            values, valid, time=scene.image.info.time, resolution=scene.resolution
+        )
+
+    return for_scene  # type: ignore[return-value]

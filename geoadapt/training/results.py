@@ -1,0 +1,58 @@
+"""What a run leaves: flat metrics ``WHO/METRIC/NAME``, with intervals and paired gains over the controls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from geoadapt.metrics.intervals import interval
+from geoadapt.metrics.segmentation import Counts, bootstrap, iou, mean_iou, scores
+from geoadapt.training.scoring import SceneScore
+
+__all__ = ["MODEL", "RunResult", "jsonable", "summarise"]
+
+MODEL = "test"
+"""WHO stands for the model under test; every other WHO is a control's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """Where a run left what."""
+
+    folder: Path
+    metrics: dict[str, float]
+    bundle: Path
+    page: Path
+
+
+def summarise(
+    scored: Mapping[str, list[SceneScore]], names: tuple[str, ...], *, draws: int, seed: int
+) -> dict[str, float]:
+    """Flat metrics ``WHO/METRIC/NAME`` with 90 % intervals, and each control's paired difference to the model."""
+    blocks: dict[str, Counts] = {who: np.concatenate([s.counts for s in scenes]) for who, scenes in scored.items()}
+    flat: dict[str, float] = {}
+    for who, counts in blocks.items():
+        flat |= {f"{who}/{key}": value for key, value in scores(counts.sum(axis=0), names).items()}
+    per_class = bootstrap(blocks, iou, draws=draws, seed=seed)
+    means = bootstrap(blocks, mean_iou, draws=draws, seed=seed)
+    for who in blocks:
+        drawn = {f"iou/{name}": per_class[who][:, i] for i, name in enumerate(names)} | {"miou": means[who]}
+        model = {f"iou/{name}": per_class[MODEL][:, i] for i, name in enumerate(names)} | {"miou": means[MODEL]}
+        for key, values in drawn.items():
+            metric, _, rest = key.partition("/")
+            tail = f"/{rest}" if rest else ""
+            low, high = interval(values)
+            flat |= {f"{who}/{metric}_low{tail}": low, f"{who}/{metric}_high{tail}": high}
+            if who != MODEL:
+                low, high = interval(model[key] - values)
+                flat[f"{who}/{metric}_gain{tail}"] = flat[f"{MODEL}/{key}"] - flat[f"{who}/{key}"]
+                flat |= {f"{who}/{metric}_gain_low{tail}": low, f"{who}/{metric}_gain_high{tail}": high}
+    return flat
+
+
+def jsonable(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """The metrics in order, what is not a number as null."""
+    return {key: (value if np.isfinite(value) else None) for key, value in sorted(metrics.items())}

@@ -1,0 +1,112 @@
+"""Overrides become a checked job: YAML chooses, dataclasses know the keys, paths are literal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from geoadapt.cli.compose import as_yaml, compose, run_jobs
+from geoadapt.cli.keys import LITERAL_KEYS, choices, conf_dir, keys_of
+from geoadapt.config import GROUPS, JobConfig, TrainConfig
+from geoadapt.errors import GeoadaptError
+from tests.cli.test_grammar import ODD_NAMES
+
+
+def test_the_experiment_chooses_what_the_issue_says_in_few_lines() -> None:
+    job = compose(["experiment=cloud_segmentation"])
+    names = [getattr(job, group).name for group in GROUPS]
+    assert names == ["galileo_nano", "lora", "unet", "cloud_segmentation", "csmask"]
+    text = (conf_dir() / "experiment" / "cloud_segmentation.yaml").read_text()
+    assert len(text.splitlines()) < 25
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_choice_has_a_file_and_composes(group: str) -> None:
+    assert choices(group) == sorted(GROUPS[group])
+    for name in choices(group):
+        assert getattr(compose([f"{group}={name}"]), group).name == name
+
+
+@pytest.mark.parametrize("section", ["train", "infer", "runtime"])
+def test_every_ready_made_section_composes(section: str) -> None:
+    for name in choices(section):
+        assert isinstance(compose([f"{section}={name}"]), JobConfig)
+
+
+def test_a_key_that_no_yaml_mentions_can_be_set() -> None:
+    job = compose(["train.steps=3", "adapter.r=2", "data=folder", "data.classes={cloud: 1}", "data.test=[a,'b c']"])
+    assert (job.train.steps, job.adapter.r) == (3, 2)
+    assert (job.data.classes, job.data.test) == ({"cloud": 1}, ["a", "b c"])
+
+
+def test_what_is_typed_wins_over_the_experiment() -> None:
+    job = compose(["experiment=cloud_segmentation", "data=folder", "adapter=none", "seed=7"])
+    assert (job.data.name, job.adapter.name, job.seed) == ("folder", "none", 7)
+
+
+@pytest.mark.parametrize("name", [n for n in ODD_NAMES if "${" not in n])
+def test_a_path_in_the_configuration_is_taken_literally(name: str) -> None:
+    job = compose([f"data.root={name}", f"train.resume={name}", f"backbone.weights=/w/{name}"])
+    assert (job.data.root, job.train.resume, job.backbone.weights) == (name, name, f"/w/{name}")
+
+
+def test_null_empties_a_path() -> None:
+    assert compose(["train.resume=null"]).train.resume is None
+
+
+def test_literal_keys_exist() -> None:
+    for key in LITERAL_KEYS:
+        section, _, rest = key.partition(".")
+        assert section == "hydra" or rest in keys_of(section), key
+
+
+def test_the_stored_job_is_the_job(tmp_path: Path) -> None:
+    from omegaconf import OmegaConf
+
+    from geoadapt.config import job_from_plain
+
+    job = compose(["task.losses.dice=0", "adapter.targets=[attention]", "data.root=a (copy)"])
+    stored = OmegaConf.to_container(OmegaConf.create(as_yaml(job)))
+    assert job_from_plain(stored) == job  # type: ignore[arg-type]
+
+
+def test_choices_of_ones_own(tmp_path: Path) -> None:
+    folder = tmp_path / "my conf, really"
+    (folder / "experiment").mkdir(parents=True)
+    (folder / "experiment" / "mine.yaml").write_text("# @package _global_\ntrain: {steps: 5}\n")
+    assert compose(["experiment=mine"], [folder]).train.steps == 5
+    with pytest.raises(GeoadaptError, match="did you mean 'mine'"):
+        compose(["experiment=mihne"], [folder])
+
+
+def test_jobs_run_in_hydras_folders_and_one_that_fails_does_not_stop_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    seen: list[tuple[int, str]] = []
+
+    def work(job: JobConfig, folder: Path) -> None:
+        assert folder.is_dir()
+        seen.append((job.seed, folder.name))
+        if job.seed == 0:
+            raise ValueError("the first fails")
+
+    words = ["seed=0,1", "hydra.sweep.dir=runs [1], (ü)"]
+    failures = run_jobs(work, "train", words, flags=["--multirun"])
+    assert seen == [(0, "0"), (1, "1")]
+    assert [str(failure) for failure in failures] == ["the first fails"]
+    assert (tmp_path / "runs [1], (ü)" / "1" / ".hydra" / "config.yaml").is_file()
+
+
+def test_the_run_folder_is_taken_literally(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folders: list[Path] = []
+    name = "run, (copy) [1] {a,b}=ü 'q'"
+    assert run_jobs(lambda job, folder: folders.append(folder), "train", [f"hydra.run.dir={name}"]) == []
+    assert folders == [tmp_path / name]
+
+
+def test_controls_are_a_list_of_names() -> None:
+    assert compose(["train.controls=rule,lda"]).train.chosen_controls() == ("rule", "lda")
+    assert TrainConfig(controls="none").chosen_controls() == ()

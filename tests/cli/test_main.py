@@ -1,0 +1,137 @@
+"""The command itself: help at once, exit statuses, one line per error."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from geoadapt import __version__
+from geoadapt.cli import VERBS, _carry_out, load_verb, main
+from geoadapt.cli.completion import candidates
+from geoadapt.errors import GeoadaptError
+
+
+def _run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "geoadapt", *words], capture_output=True, text=True, cwd=cwd, timeout=60, check=False
+    )
+
+
+def test_help_answers_within_the_time_that_a_person_notices(tmp_path: Path) -> None:
+    _run("--help", cwd=tmp_path)
+    seconds = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        done = _run("--help", cwd=tmp_path)
+        seconds.append(time.perf_counter() - begin)
+    assert done.returncode == 0
+    assert min(seconds) < 0.4
+    assert all(name in done.stdout for name in VERBS)
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_verb_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: geoadapt {name}")
+    assert all(flag.name in shown for flag in load_verb(name).flags)
+    assert all(line.startswith(f"geoadapt {name}") for line in load_verb(name).examples)
+
+
+def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"geoadapt {__version__}\n"
+
+
+def _raise(error: BaseException) -> Callable[[], int]:
+    def work() -> int:
+        raise error
+
+    return work
+
+
+def test_a_failure_during_the_work_is_one_line_and_status_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _carry_out(_raise(GeoadaptError("a.tif", "is cut off", "copy it again")), debug=False) == 1
+    assert capsys.readouterr().err == "error: a.tif: is cut off; copy it again\n"
+    assert _carry_out(_raise(RuntimeError("no luck")), debug=False) == 1
+    assert capsys.readouterr().err == "error: RuntimeError: no luck; --debug shows where it comes from\n"
+
+
+def test_debug_shows_where_an_error_comes_from() -> None:
+    with pytest.raises(RuntimeError):
+        _carry_out(_raise(RuntimeError("no luck")), debug=True)
+    with pytest.raises(GeoadaptError):
+        main(["train", "--debug", "adapter=lroa"])
+
+
+def test_ctrl_c_is_said_and_gives_the_shells_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("geoadapt.cli._run", lambda typed, debug: _raise(KeyboardInterrupt())())
+    assert main(["list"]) == 130
+    assert capsys.readouterr().err.startswith("interrupted")
+
+
+def test_list_knows_every_choice(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert "galileo_nano" in found["backbone"] and "lora" in found["adapter"]
+    assert all(text for names in found.values() for text in names.values())
+    assert main(["list", "bakbone"]) == 2
+    assert "did you mean 'backbone'?" in capsys.readouterr().err
+
+
+def test_a_dry_run_says_what_would_run_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my chips (copy)").mkdir()
+    words = ["train", "--dry-run", "data=folder", "data.root=my chips (copy)", "train.controls=rule,unet"]
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert "folder in my chips (copy)" in shown and "rule, unet" in shown
+    assert [p.name for p in tmp_path.iterdir()] == ["my chips (copy)"]
+
+
+def test_a_data_folder_that_is_not_there_is_found_before_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "data=folder", "data.root=/nowhere/at all"]) == 2
+    assert "data.root: '/nowhere/at all' is no folder" in capsys.readouterr().err
+
+
+def test_cfg_prints_the_whole_job_and_hydras_own(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--cfg", "job", "--resolve", "train.steps=3"]) == 0
+    assert "  steps: 3\n" in capsys.readouterr().out
+    assert main(["train", "--cfg", "hydra", "hydra.run.dir=here"]) == 0
+    assert "dir: here" in capsys.readouterr().out
+    assert main(["train", "--cfg", "jbo"]) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("geoadapt tr", ["train "]),
+        ("geoadapt train adapter=l", ["lora "]),
+        ("geoadapt train train.ste", ["train.steps="]),
+        ("geoadapt train --dr", ["--dry-run "]),
+        ("geoadapt train experiment=", ["cloud_segmentation "]),
+        ("geoadapt nothing x", []),
+    ],
+)
+def test_completion_offers_what_the_checks_accept(line: str, expected: list[str]) -> None:
+    assert candidates(line) == expected
+
+
+def test_bash_completes(tmp_path: Path) -> None:
+    done = _run("-sc", "install=bash", cwd=tmp_path)
+    assert subprocess.run(["bash", "-c", done.stdout], check=False).returncode == 0
+    assert _run("-sc", "nonsense", cwd=tmp_path).returncode == 2
