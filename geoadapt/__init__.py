@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 from geoadapt.errors import GeoadaptError
 
 if TYPE_CHECKING:
-    from geoadapt.bundle import load_bundle
     from geoadapt.cli.compose import compose
-    from geoadapt.cli.evaluate import evaluate
     from geoadapt.cli.train import train
     from geoadapt.cubes.inspect import inspect
     from geoadapt.cubes.open import open_cube
     from geoadapt.cubes.scene import open_scene
+    from geoadapt.inference.cube import load_bundle
     from geoadapt.inference.predict import predict
+    from geoadapt.training.evaluate import evaluate
 
 __version__ = "0.1.0"
 
@@ -43,9 +43,9 @@ __all__ = [
 
 _HOMES = {
     "compose": "geoadapt.cli.compose",
-    "evaluate": "geoadapt.cli.evaluate",
+    "evaluate": "geoadapt.training.evaluate",
     "inspect": "geoadapt.cubes.inspect",
-    "load_bundle": "geoadapt.bundle",
+    "load_bundle": "geoadapt.inference.cube",
     "open_cube": "geoadapt.cubes.open",
     "open_scene": "geoadapt.cubes.scene",
     "predict": "geoadapt.inference.predict",

@@ -25,6 +25,7 @@ from geoadapt.errors import GeoadaptError
 from geoadapt.heads import HEADS
 from geoadapt.heads.inputs import HeadInputs
 from geoadapt.io.atomic import staged_folder
+from geoadapt.io.paths import as_path
 from geoadapt.model import AdaptedModel, build_model, image_batch
 from geoadapt.registry import from_plain, look_up
 
@@ -130,7 +131,7 @@ def load_bundle(path: str | Path, *, device: str = "cpu", weights: str | None = 
     ``weights`` overrides where the backbone's file is. Raises GeoadaptError for a changed byte, a missing file or key,
     a NaN weight, or a backbone other than the one it was trained on.
     """
-    folder = Path(path).expanduser()
+    folder = as_path(path)
     card, digest = read_card(folder)
     backbone: Any = from_plain(
         look_up(BACKBONES, str(card.backbone.get("name")), "backbone").config, card.backbone, "backbone"

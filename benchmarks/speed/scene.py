@@ -86,12 +86,12 @@ def _scores(layers: nn.Module) -> Scores:
     return scores
 
 
-def forward_only(scores: Scores, size: int) -> float:
+def forward_only(scores: Scores, size: int, batch: int) -> float:
     """Seconds of the forward passes alone, on one ready batch again and again, as many tiles as the scene has."""
     per_row = len(TileGrid(size, size, TILE, OVERLAP).cols())
     rows = len(TileGrid(size, size, TILE, OVERLAP).rows())
-    tiles = torch.rand(BATCH, BANDS, TILE, TILE) * 5000
-    parts = -(-per_row // BATCH)
+    tiles = torch.rand(batch, BANDS, TILE, TILE) * 5000
+    parts = -(-per_row // batch)
     counts = [len(part) for part in np.array_split(np.arange(per_row), parts)] * rows
     with torch.inference_mode():
         begin = time.perf_counter()
@@ -100,8 +100,8 @@ def forward_only(scores: Scores, size: int) -> float:
         return time.perf_counter() - begin
 
 
-def whole_scene(scores: Scores, scene: Path, output: Path) -> tuple[float, float]:
-    """Seconds from opening the scene to the tiled label file on disk, and seconds to make a COG of it."""
+def whole_scene(scores: Scores, scene: Path, output: Path) -> tuple[float, float, int]:
+    """Seconds from opening the scene to the tiled label file on disk, seconds to make a COG of it, and the batch."""
     begin = time.perf_counter()
     source = RasterSource(scene)
     info = source.info
@@ -110,12 +110,12 @@ def whole_scene(scores: Scores, scene: Path, output: Path) -> tuple[float, float
     )
     with rasterio.Env(**gdal_settings(info)), CogSink(output, spec) as sink:
         options = StreamOptions(CLASSES, TILE, OVERLAP, BATCH)
-        stream(source, scores, [LabelProduct(sink, CLOUD_CLASSES)], options)
+        counts = stream(source, scores, [LabelProduct(sink, CLOUD_CLASSES)], options)
         sink.finish_tiles()
         tiled = time.perf_counter()
         sink.commit()
     source.close()
-    return tiled - begin, time.perf_counter() - tiled
+    return tiled - begin, time.perf_counter() - tiled, counts.batch
 
 
 def time_scene(scene: Path, size: int, rounds: int, folder: Path) -> dict[str, list[float]]:
@@ -123,10 +123,10 @@ def time_scene(scene: Path, size: int, rounds: int, folder: Path) -> dict[str, l
     light, null = light_cnn(), null_model()
     runs: dict[str, list[float]] = {name: [] for name in ("forward", "wall", "null_forward", "null_wall", "cog")}
     for index in range(rounds + 1):
-        forward = forward_only(light, size)
-        wall, _ = whole_scene(light, scene, folder / "light.tif")
-        null_forward = forward_only(null, size)
-        null_wall, cog = whole_scene(null, scene, folder / "null.tif")
+        wall, _, batch = whole_scene(light, scene, folder / "light.tif")
+        forward = forward_only(light, size, batch)
+        null_wall, cog, batch = whole_scene(null, scene, folder / "null.tif")
+        null_forward = forward_only(null, size, batch)
         if index:
             for name, value in zip(runs, (forward, wall, null_forward, null_wall, cog), strict=True):
                 runs[name].append(value)

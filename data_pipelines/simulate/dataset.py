@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,9 @@ def scene_specs(scenes: int, size: int, seed: int, sensors: Sequence[str]) -> di
         sensor = sensors[i % len(sensors)]
         cover = 0.12 + 0.55 * ((0.37 + 0.618034 * i) % 1)
         biome = str(landscapes[i % len(landscapes)])
-        spec = SceneSpec(size, 1000 * seed + i, sensor, cloud_cover=round(cover, 3), biome=biome)
-        found[f"simulated_{seed}_{i:02d}_{sensor}"] = spec
+        day = date(2021, 1, 1) + timedelta(days=int(365 * ((0.38 + 0.618034 * (i + seed)) % 1)))
+        spec = SceneSpec(size, 1000 * seed + i, sensor, day.isoformat(), round(cover, 3), biome)
+        found[f"simulated_{seed}_{i:02d}_{sensor}_{day:%Y%m%d}"] = spec
     return found
 
 

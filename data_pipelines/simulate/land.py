@@ -127,7 +127,8 @@ def _fields(canvas: Canvas, rng: np.random.Generator, biome: Biome, season: floa
 
 def _inside(position: NDArray[np.floating]) -> Floats:
     """Distance from the nearest whole number."""
-    return np.abs(position - np.round(position)).astype(np.float32)
+    distance: Floats = np.abs(position - np.round(position)).astype(np.float32)
+    return distance
 
 
 def _leaf(season: float) -> float:

@@ -62,7 +62,10 @@ class Lora(Attached):
         """Fold the updates into the weights and put the plain layers back."""
         if self.merged:
             return
-        self._peft.merge_and_unload()
+        try:
+            self._peft.merge_and_unload(safe_merge=True)
+        except ValueError as error:
+            raise GeoadaptError("adapter", "merging gives weights that are not finite", "train it again") from error
         self.backbone.requires_grad_(False)
         self.merged = True
 

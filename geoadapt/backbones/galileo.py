@@ -167,7 +167,7 @@ class Galileo(GroupTable):
         x = packing.pack(self._start(sequence, groups, patch, resolution))
         seen = None
         if packing.index is not None and sequence.visible is not None:
-            seen = sequence.kind(sequence.visible[..., None].expand(-1, -1, x.shape[-1]), "space_time")[..., :1]
+            seen = sequence.kind(sequence.visible[..., None], "space_time")
         maps: list[Tensor] = []
         for number, block in enumerate(self.blocks, 1):
             x = block(x, keys=packing.keys)
@@ -183,7 +183,7 @@ def build(config: GalileoConfig) -> Galileo:
     """The frozen encoder with its public weights, or with random ones drawn from ``config.seed``."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = Galileo(config)
+        model = Galileo(config).apply(_initialise)
     if config.random_weights:
         model.source = random_provenance(config.name, config.seed, model)
     else:
@@ -197,6 +197,13 @@ def build(config: GalileoConfig) -> Galileo:
         load_into(model, path)
         model.source = provenance(config.name, path, f"https://huggingface.co/{HUB} (models/{folder})", "MIT")
     return model.requires_grad_(False).eval()
+
+
+def _initialise(module: nn.Module) -> None:
+    """Xavier, as is usual for vision transformers: the control with random weights must not be a weakened one."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(module.bias)
 
 
 def _projections(kind: str, width: int) -> nn.ModuleDict:

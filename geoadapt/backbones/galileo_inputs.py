@@ -235,8 +235,9 @@ def _pick(given: Field, group: Group) -> tuple[Tensor, Tensor | None] | None:
     if not set(group.channels) <= set(given.channels):
         return None
     index = [given.channels.index(c) for c in group.channels]
-    factor, offset = (given.values.new_tensor(v)[:, None, None] for v in group.affine())
-    values = given.values[:, :, index] * factor + offset
+    picked = given.values[:, :, index].float()
+    factor, offset = (picked.new_tensor(v)[:, None, None] for v in group.affine())
+    values = picked * factor + offset
     return values, None if given.valid is None else given.valid[:, :, index].all(2)
 
 
@@ -245,27 +246,29 @@ def _ndvi(given: Field) -> tuple[Tensor, Tensor | None] | None:
     if not {"red", "nir"} <= set(given.channels):
         return None
     pair = given.select(("red", "nir"))
-    red, nir = pair.values[:, :, :1], pair.values[:, :, 1:]
+    red, nir = pair.values.float().unbind(2)
     total = red + nir
     values = torch.where(total > 0, (nir - red) / torch.where(total > 0, total, 1.0), 0.0)
-    return values, None if pair.valid is None else pair.valid.all(2)
+    return values.unsqueeze(2), None if pair.valid is None else pair.valid.all(2)
 
 
 def _arrange(values: Tensor, valid: Tensor | None, group: Group, patch: int) -> tuple[Tensor, Tensor | None]:
     """Values and visibility in the group's own shape: one invalid pixel hides its patch, one invalid cell its date."""
+    if valid is not None and bool(valid.all()):
+        valid = None
+    if valid is not None:
+        # hidden values must be finite, whatever they hold: they are multiplied before they are dropped
+        values = torch.where(valid.unsqueeze(2), values, 0.0)
     if group.kind in ("time", "static"):
         values = values.mean((-2, -1))
         seen = None if valid is None else valid.all(-1).all(-1)
         return (values, seen) if group.kind == "time" else (values[:, 0], None if seen is None else seen[:, 0])
     if group.kind == "space":
         values, valid = values[:, 0], None if valid is None else valid[:, 0]
-    if valid is None or bool(valid.all()):
+    if valid is None:
         return values, None
-    # hidden values must be finite, whatever they hold: they are multiplied before they are dropped
-    values = torch.where(valid.unsqueeze(-3), values, 0.0)
     *lead, height, width = valid.shape
-    seen = valid.reshape(*lead, height // patch, patch, width // patch, patch).all(-1).all(-2)
-    return values, seen
+    return values, valid.reshape(*lead, height // patch, patch, width // patch, patch).all(-1).all(-2)
 
 
 def _unit_vector(centre: Tensor) -> Tensor:

@@ -139,7 +139,7 @@ class Sequence:
         for name, part in self.stacked.items():
             stop = start + part[0, ..., 0].numel()
             if name == kind:
-                return x[:, start:stop].reshape(part.shape)
+                return x[:, start:stop].reshape(*part.shape[:-1], x.shape[-1])
             start = stop
         raise KeyError(kind)
 

@@ -6,9 +6,12 @@ import hashlib
 import json
 import os
 import pickle
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import torch
 from torch import Tensor, nn
@@ -197,16 +200,27 @@ def _from_hub(name: str, hub: tuple[str, str], looked: list[str]) -> Path:
     repository, file = hub
     looked.append(f"huggingface.co/{repository} ({file})")
     try:
-        from huggingface_hub import hf_hub_download
-
-        return Path(hf_hub_download(repository, file))
-    except Exception as error:  # noqa: BLE001 (the hub's client raises whatever its transport does)
-        reason = f"{type(error).__name__}"
+        return _download(repository, file)
+    except Exception as error:  # the hub's client raises whatever its transport does
         raise GeoadaptError(
             name,
-            f"no weights found; looked in {', '.join(looked)} ({reason})",
+            f"no weights found; looked in {', '.join(looked)} ({type(error).__name__})",
             f"download {file} from there and set GEOADAPT_WEIGHTS to the folder above {name}/, or give weights=FILE",
         ) from error
+
+
+def _download(repository: str, file: str) -> Path:
+    """The hub's copy in the user's cache, or a fresh one."""
+    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(repository, file, local_files_only=True))
+    except LocalEntryNotFoundError:
+        if not getproxies():
+            # without a network the client would try five times in half a minute; a name look-up tells at once
+            socket.getaddrinfo(urlsplit(constants.ENDPOINT).hostname, 443)
+        return Path(hf_hub_download(repository, file))
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -19,6 +19,8 @@ __all__ = ["VERBS", "main"]
 VERBS: dict[str, str] = {
     "demo": "geoadapt.cli.run_demo",
     "train": "geoadapt.cli.train",
+    "predict": "geoadapt.cli.predict",
+    "evaluate": "geoadapt.cli.evaluate",
     "inspect": "geoadapt.cli.inspect",
     "list": "geoadapt.cli.catalogue",
 }

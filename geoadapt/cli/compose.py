@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -42,11 +42,11 @@ def compose(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> 
     return _job(composed)
 
 
-def as_yaml(job: JobConfig) -> str:
+def as_yaml(job: JobConfig | Mapping[str, Any]) -> str:
     """The whole job, defaults included, as YAML."""
     from omegaconf import OmegaConf
 
-    return OmegaConf.to_yaml(_plain(asdict(job)))
+    return OmegaConf.to_yaml(_plain(asdict(job) if isinstance(job, JobConfig) else dict(job)))
 
 
 def run_jobs(

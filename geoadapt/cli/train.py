@@ -16,10 +16,11 @@ from geoadapt.config import JobConfig
 from geoadapt.errors import GeoadaptError, nearest
 from geoadapt.fields import DATASETS
 from geoadapt.io.atomic import write_text
+from geoadapt.io.paths import as_path
 from geoadapt.registry import build
 
 if TYPE_CHECKING:
-    from geoadapt.training.run import RunResult
+    from geoadapt.training.results import RunResult
 
 __all__ = ["VERB", "train"]
 
@@ -71,16 +72,20 @@ def outline(job: JobConfig) -> list[str]:
     ]
 
 
+def headline(result: RunResult) -> list[str]:
+    """The mean IoU of the model and of every control."""
+    found = {key: value for key, value in result.metrics.items() if key.count("/") == 1 and key.endswith("/miou")}
+    return [f"  {key:<28}{value:.3f}" for key, value in found.items()]
+
+
 def closing(result: RunResult) -> str:
-    """Where everything is, what came out, and what to type next."""
-    best = {key: value for key, value in result.metrics.items() if key.count("/") == 1 and key.endswith("/miou")}
-    rows = [f"  {key:<28}{value:.3f}" for key, value in best.items()]
+    """What came out, where everything is, and what to type next."""
     scene = shlex.join(["geoadapt", "predict", "SCENE", "--bundle", str(result.bundle), "--output", "OUT"])
-    return "\n".join([*rows, f"page    {result.page}", f"bundle  {result.bundle}", f"next    {scene}"])
+    return "\n".join([*headline(result), f"page    {result.page}", f"bundle  {result.bundle}", f"next    {scene}"])
 
 
 def _data_root(job: JobConfig) -> str:
-    root = Path(job.data.root)
+    root = as_path(job.data.root)
     if job.data.name == "simulated":
         return f"{root}, made by the run"
     if job.data.root and not root.is_dir():

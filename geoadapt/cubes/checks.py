@@ -55,9 +55,10 @@ def check_reflectance(info: SourceInfo, taken: Sample) -> list[str]:
     for band, name in enumerate(info.bands):
         if common_name(name) not in REFLECTIVE or not taken.valid[band].any():
             continue
-        values = taken.values[band][taken.valid[band]]
+        held = taken.valid[band] & ~_full(taken.raw[band])
+        values = taken.values[band][held if held.any() else taken.valid[band]]
         low, middle, high = (float(v) for v in np.percentile(values, (5, 50, 95)))
-        declared = bool(info.scale) or bool(info.offset)
+        declared = bool(info.scale) or any(info.offset)
         if middle > _HIGHEST or high > 2 * _HIGHEST or low < _LOWEST:
             what = "after the declared scale and offset" if declared else "and no scale is declared"
             raise GeoadaptError(
@@ -90,22 +91,30 @@ def zero_corners(source: Source) -> bool:
 
 def offset_doubt(info: SourceInfo, taken: Sample) -> str | None:
     """A warning where Sentinel-2 numbers look as if the offset of baseline 04.00 were still in them."""
-    if info.offset or taken.raw.dtype.kind not in "iu" or not taken.valid.any():
+    if any(info.offset) or taken.raw.dtype.kind not in "iu" or not taken.valid.any():
         return None
     darkest = min(float(np.percentile(taken.raw[b][v], 2)) for b, v in enumerate(taken.valid) if v.any())
     if darkest < _S2_DARK:
         return None
     return (
-        f"the darkest pixels are {darkest:.0f}: probably of processing baseline 04.00 or newer, whose offset −1000 the file "
-        "does not declare; say offset=-0.1 if so"
+        f"the darkest pixels are {darkest:.0f}: probably of processing baseline 04.00 or newer, whose offset −1000 "
+        "the file does not declare; say offset=-0.1 if so"
     )
+
+
+def _full(raw: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Where whole numbers are the largest that their type holds: saturated, and no witness of the scale."""
+    if raw.dtype.kind not in "iu":
+        return np.zeros(raw.shape, bool)
+    full: NDArray[np.bool_] = np.equal(raw, np.iinfo(raw.dtype).max)  # type: ignore[type-var]
+    return full
 
 
 def _saturated(info: SourceInfo, name: str, raw: NDArray[np.generic]) -> list[str]:
     if info.dtype.kind not in "iu":
         return []
     top = np.iinfo(info.dtype).max  # type: ignore[type-var]
-    share = float((raw == top).mean())
+    share = float(_full(raw).mean())
     if share <= 0.001 or top == info.nodata:
         return []
     return [f"band '{name}' is saturated ({top}) in {share:.1%} of the sampled pixels"]

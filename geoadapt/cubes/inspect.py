@@ -1,6 +1,6 @@
 """What a file is: driver, bands, CRS, size, numbers and their ranges, and what a person should be warned of.
 
-In: anything that GDAL reads as a raster, a folder of bands, a product or a store. Out: a ``Report``, text or plain data.
+In: anything that GDAL reads as a raster, a folder of bands, a product or a store. Out: a ``Report``.
 """
 
 from __future__ import annotations
@@ -261,8 +261,20 @@ def _variable(name: str, array: xr.DataArray) -> BandReport:
     offset = float(array.encoding.get("add_offset", 0.0))
     fill = array.encoding.get("_FillValue")
     stored = str(array.encoding.get("dtype", array.dtype))
-    number = None if fill is None or np.asarray(fill).dtype.kind not in "iuf" else float(fill)
-    return BandReport(name, stored, scale, offset, number, None, None, 0.0)
+    number = None if fill is None or np.asarray(fill).dtype.kind not in "iuf" or np.isnan(fill) else float(fill)
+    if array.dtype.kind not in "fiu" or array.size == 0:
+        return BandReport(name, stored, scale, offset, number, None, None, 0.0)
+    block = {d: 0 for d in array.dims[:-2]} | {d: _middle(array.sizes[d]) for d in array.dims[-2:]}
+    values = (array.isel(block).values.astype(np.float64) - offset) / scale
+    seen = values[np.isfinite(values)]
+    low, high = (float(seen.min()), float(seen.max())) if seen.size else (None, None)
+    return BandReport(name, stored, scale, offset, number, low, high, float(1 - seen.size / values.size))
+
+
+def _middle(length: int) -> slice:
+    """The middle of an axis, at most 1024 long."""
+    start = max(0, length // 2 - _SIDE // 2)
+    return slice(start, start + _SIDE)
 
 
 def _fields(report: Report) -> dict[str, Any]:

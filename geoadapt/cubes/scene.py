@@ -381,11 +381,7 @@ def _checked(source: Source, reading: Reading) -> Source:
     said += check_reflectance(source.info, taken)
     if reading.sensor is None and info.sensor == "sentinel2" and info.scale:
         said.append("scale 0.0001 and offset 0 are Sentinel-2's by its names alone: no metadata were found")
-    if (
-        info.sensor == "sentinel2"
-        or (info.sensor or "").startswith("sentinel2_")
-        and "processing_baseline" not in info.tags
-    ):
+    if (info.sensor or "").startswith("sentinel2") and "processing_baseline" not in info.tags:
         doubt = offset_doubt(info, taken)
         said += [doubt] if doubt else []
     return _said(source, said, units="reflectance")

@@ -129,7 +129,10 @@ class BlockChips(TorchDataset[Sample]):
 
 
 class FromStep(Sampler[int]):
-    """Samples in order, from ``start`` on: what is left of a run."""
+    """Samples in order, from ``start`` on: what is left of a run, whose length stays that of the whole.
+
+    Lightning counts the batches of a resumed epoch from where it stopped, against the whole length.
+    """
 
     def __init__(self, count: int, start: int = 0) -> None:
         self.count, self.start = count, start
@@ -138,7 +141,7 @@ class FromStep(Sampler[int]):
         return iter(range(self.start, self.count))
 
     def __len__(self) -> int:
-        return self.count - self.start
+        return self.count
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from geoadapt.errors import GeoadaptError
 from geoadapt.fields.config import CsmaskConfig
 from geoadapt.fields.scenes import Dataset, LabelledScene, MappedLabels, choose_test, split_blocks
 from geoadapt.io.arrays import ArraySource
+from geoadapt.io.paths import as_path
 
 __all__ = ["CHANNELS", "CLASS_TABLE", "build"]
 
@@ -27,7 +28,7 @@ RESOLUTIONS = {"sentinel2": 10.0, "landsat": 30.0}
 def build(config: CsmaskConfig, seed: int = 0) -> Dataset:
     """The scenes of ``config.root``, split by scene; raises GeoadaptError where a file is not of this layout."""
     data = os.environ.get("GEOADAPT_DATA", "../shared/data")
-    root = Path(config.root).expanduser() if config.root else Path(data) / "cloudmask" / "ukis_csmask"
+    root = as_path(config.root) if config.root else Path(data) / "cloudmask" / "ukis_csmask"
     files = sorted(root.glob("*.npz"))
     if not files:
         found = sorted(p.name for p in root.iterdir())[:5] if root.is_dir() else "no such folder"

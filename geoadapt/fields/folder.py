@@ -22,6 +22,7 @@ from geoadapt.fields.config import FolderConfig
 from geoadapt.fields.scenes import BlockSplit, Dataset, LabelledScene, MappedLabels, choose_test, split_blocks
 from geoadapt.io.arrays import ArraySource
 from geoadapt.io.base import Source, SourceInfo, Window
+from geoadapt.io.paths import as_path
 from geoadapt.io.raster import RasterSource
 from geoadapt.io.vectors import rasterise
 
@@ -35,7 +36,7 @@ STRIP = 1024
 
 def build(config: FolderConfig, seed: int = 0) -> Dataset:
     """The scenes under ``config.root``; raises GeoadaptError for a scene without labels, or grids that differ."""
-    root = Path(config.root).expanduser()
+    root = as_path(config.root)
     images = _images(root / config.images)
     labels = root / config.labels
     train, test = choose_test(list(images), config.test, config.train, "data.test")

@@ -18,6 +18,7 @@ from geoadapt.cubes.scene import Reading, scenes_at
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.gdal import local_file
 from geoadapt.io.listing import SceneFiles
+from geoadapt.io.paths import as_path
 from geoadapt.io.safe import is_safe
 from geoadapt.io.stac import is_stac
 from geoadapt.io.zarr_read import is_store
@@ -57,7 +58,7 @@ def _at(path: str, reading: Reading, exclude: Path | None) -> Iterator[Scene]:
     if file is None:
         yield Scene(_short(path.split("?")[0].rstrip("/").rsplit("/", 1)[-1].rsplit(".", 1)[0]), path, path)
         return
-    file = file.expanduser()
+    file = as_path(file)
     if not file.exists():
         matches = sorted(glob.glob(str(file), recursive=True)) if glob.has_magic(path) else []
         if not matches:

@@ -36,8 +36,8 @@ def rasterise(
     """Class labels (height, width) drawn from polygons; pixels whose centre no polygon holds get ``fill``.
 
     ``classes`` maps a value of ``class_column``, written as text, to a label; where it is empty the column must hold
-    the labels as whole numbers. Later polygons cover earlier ones. Raises GeoadaptError for a missing column, an unknown
-    value, a missing CRS, or polygons that do not touch the grid.
+    the labels as whole numbers. Later polygons cover earlier ones. Raises GeoadaptError for a missing column, an
+    unknown value, a missing CRS, or polygons that do not touch the grid.
     """
     frame = read_polygons(path, crs)
     values = class_values(frame, class_column, classes, path)

@@ -25,6 +25,7 @@ from geoadapt.io.raster import check_window
 __all__ = ["StoreSource", "image_of", "is_netcdf", "is_store", "is_zarr", "open_store"]
 
 _NETCDF_MAGIC = (b"CDF\x01", b"CDF\x02", b"CDF\x05", b"\x89HDF\r\n\x1a\n")
+_CONSOLIDATED = b'"consolidated_metadata"'
 _Y_NAMES = ("y", "northing", "lat", "latitude")
 _X_NAMES = ("x", "easting", "lon", "longitude")
 _BAND_NAMES = ("band", "bands", "channel", "variable")
@@ -55,8 +56,8 @@ def open_store(path: Path, chunks: object = None, *, decode: bool = True) -> xr.
     options: dict[str, Any] = {"chunks": chunks, "mask_and_scale": decode, "decode_coords": "all"}
     try:
         if is_zarr(path):
-            store, group = _zarr_store(path)
-            return xr.open_dataset(store, engine="zarr", group=group, **options)
+            store, consolidated = _zarr_store(path)
+            return xr.open_dataset(store, engine="zarr", consolidated=consolidated, **options)
         return xr.open_dataset(path, **options)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, zipfile.BadZipFile) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -124,16 +125,18 @@ class StoreSource:
         self._dataset.close()
 
 
-def _zarr_store(path: Path) -> tuple[Any, str | None]:
-    """The store, and the group in it that holds the data: a zip often wraps the folder."""
+def _zarr_store(path: Path) -> tuple[Any, bool]:
+    """The store, and whether its metadata are consolidated; a zip often wraps the folder."""
     if path.is_dir():
-        return str(path), None
-    from zarr.storage import ZipStore
-
+        root = path / "zarr.json"
+        return str(path), (path / ".zmetadata").is_file() or (root.is_file() and _CONSOLIDATED in root.read_bytes())
     with zipfile.ZipFile(path) as archive:
-        nodes = [n for n in archive.namelist() if n.rsplit("/", 1)[-1] in ("zarr.json", ".zgroup", ".zmetadata")]
-    top = min(nodes, key=lambda n: n.count("/"), default="")
-    return ZipStore(path, mode="r"), top.rpartition("/")[0] or None
+        names = [n for n in archive.namelist() if n.rsplit("/", 1)[-1] in ("zarr.json", ".zgroup", ".zmetadata")]
+        top = min(names, key=lambda n: n.count("/"), default="").rpartition("/")[0]
+        root_json = f"{top}/zarr.json".lstrip("/")
+        consolidated = f"{top}/.zmetadata".lstrip("/") in names
+        consolidated |= root_json in names and _CONSOLIDATED in archive.read(root_json)
+    return f"zip://{top}::{path.resolve()}", consolidated
 
 
 def _is_image(array: xr.DataArray) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import lightning
@@ -169,7 +170,7 @@ def fit(
         max_steps=config.steps,
         val_check_interval=min(config.val_every, config.steps),
         check_val_every_n_epoch=None,
-        log_every_n_steps=min(10, config.steps),
+        log_every_n_steps=max(1, config.steps // 40),
         logger=[table, TensorBoardLogger(folder, name="", version="tensorboard")],
         callbacks=callbacks,
         enable_progress_bar=shown,
@@ -245,7 +246,7 @@ def _steps_done(resume: str | None) -> int:
         return 0
     try:
         return int(torch.load(resume, weights_only=True, map_location="cpu")["global_step"])
-    except (OSError, RuntimeError, KeyError, EOFError) as error:
+    except (OSError, RuntimeError, KeyError, EOFError, UnpicklingError) as error:
         hint = "name a file in a run's checkpoints/ folder"
         raise GeoadaptError(resume, f"is no checkpoint to resume from ({type(error).__name__})", hint) from error
 
@@ -260,5 +261,12 @@ def _precision(runtime: RuntimeConfig) -> Any:
 def _quiet() -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+    for message in (
+        ".*does not have many workers.*",
+        ".*exists and is not empty.*",
+        ".*module.s. in eval mode at the start of training.*",  # the frozen backbone stays in eval mode
+        ".*isinstance.treespec, LeafSpec.*",
+        ".*dirpath has changed.*",
+        ".*dataloader is not resumable.*",  # ours is: it starts at the checkpoint's step
+    ):
+        warnings.filterwarnings("ignore", message=message)

@@ -36,7 +36,7 @@ from geoadapt.training.page import RunStory, write_page
 from geoadapt.training.results import MODEL, RunResult, jsonable, summarise
 from geoadapt.training.scoring import SceneScore, module_scorer, score_scenes
 
-__all__ = ["train"]
+__all__ = ["RunResult", "train"]
 
 log = logging.getLogger(__name__)
 

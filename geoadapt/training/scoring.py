@@ -8,9 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import torch
@@ -24,6 +21,7 @@ from geoadapt.inference.base import StreamOptions
 from geoadapt.inference.products import LabelProduct
 from geoadapt.inference.stream import stream
 from geoadapt.io.base import Window
+from geoadapt.io.memory import MemorySink
 from geoadapt.metrics.segmentation import Counts, block_counts
 from geoadapt.model import image_batch
 
@@ -44,33 +42,6 @@ class SceneScore:
     """(h, w), 255 where nothing is asked."""
     counts: Counts
     """(blocks, k, k + 1)."""
-
-
-class MemorySink:
-    """Keeps what is written (h, w)."""
-
-    def __init__(self, height: int, width: int) -> None:
-        self.values = np.full((height, width), NODATA, np.uint8)
-
-    def write(self, window: Window, values: NDArray[np.generic]) -> None:
-        """Put values (1, h, w) at ``window``."""
-        rows = slice(window.row, window.row + window.height)
-        self.values[rows, window.col : window.col + window.width] = values[0]
-
-    def commit(self) -> Path:
-        """Nothing to rename."""
-        return Path()
-
-    def abort(self) -> None:
-        """Nothing to remove."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
 
 
 def module_scorer(module: nn.Module, channels: tuple[str, ...], device: str = "cpu") -> SceneScorer:

@@ -80,6 +80,14 @@ def test_merging_keeps_the_output_and_removes_the_adapter() -> None:
         attached.state()
 
 
+def test_an_adapter_that_is_not_finite_is_not_merged() -> None:
+    attached = trained()
+    with torch.no_grad():
+        attached.parameters()[0][0, 0] = float("nan")
+    with pytest.raises(GeoadaptError, match="not finite"):
+        attached.merge()
+
+
 def test_the_last_blocks_alone_can_be_adapted() -> None:
     attached = attach(galileo(), LoraConfig(last_blocks=2))
     assert {name.split(".")[1] for name in attached.modules()} == {"2", "3"}

@@ -251,6 +251,11 @@ def test_every_input_of_the_spec_names_a_groups_channels() -> None:
             assert set(group.channels) <= set(spec.inputs[group.source])
 
 
+def test_double_precision_input_is_read_too() -> None:
+    field = optical()
+    torch.testing.assert_close(last(galileo(), replace(field, values=field.values.double())), last(galileo(), field))
+
+
 def test_bfloat16_stays_near_float32() -> None:
     field = optical(h=32, w=32)
     exact = last(galileo(), field)

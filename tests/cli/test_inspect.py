@@ -21,13 +21,11 @@ def _write(path: Path) -> None:
         made.write(np.arange(40, dtype=np.uint16).reshape(2, 4, 5))
 
 
-@pytest.mark.parametrize("name", ODD_NAMES)
+@pytest.mark.parametrize("name", [name for name in ODD_NAMES if "://" not in name])
 def test_a_file_is_found_whatever_its_name(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    if name.startswith("https://"):
-        pytest.xfail("a URL is no file")
     _write(tmp_path / name)
     assert main(["inspect", "--json", name]) == 0
     assert json.loads(capsys.readouterr().out)["bands"]

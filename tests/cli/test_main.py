@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from geoadapt import __version__
@@ -87,16 +88,26 @@ def test_list_knows_every_choice(capsys: pytest.CaptureFixture[str]) -> None:
     assert "did you mean 'backbone'?" in capsys.readouterr().err
 
 
-def test_a_dry_run_says_what_would_run_and_writes_nothing(
+def _chips(folder: Path) -> None:
+    folder.mkdir()
+    for name in ("a", "b"):
+        image, mask = np.full((128, 128, 6), 0.1, np.float32), np.full((128, 128, 1), 3, np.uint8)
+        np.savez(folder / f"{name}.npz", img=image, msk=mask)
+
+
+def test_a_dry_run_reads_the_data_says_what_would_run_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "my chips (copy)").mkdir()
-    words = ["train", "--dry-run", "data=folder", "data.root=my chips (copy)", "train.controls=rule,unet"]
-    assert main(words) == 0
+    _chips(tmp_path / "~my chips (copy)")
+    words = ["train", "--dry-run", "data=csmask", "data.root=~my chips (copy)", "train.controls=rule,unet"]
+    assert main([*words, "data.test=[b]"]) == 0
     shown = capsys.readouterr().out
-    assert "folder in my chips (copy)" in shown and "rule, unet" in shown
-    assert [p.name for p in tmp_path.iterdir()] == ["my chips (copy)"]
+    assert "csmask in ~my chips (copy)" in shown and "rule, unet" in shown
+    assert "train ['a'], test ['b']" in shown
+    assert main([*words, "data.test=[c]"]) == 2
+    assert "data.test: there is no scene 'c'" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["~my chips (copy)"]
 
 
 def test_a_data_folder_that_is_not_there_is_found_before_the_run(capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,3 +146,14 @@ def test_bash_completes(tmp_path: Path) -> None:
     done = _run("-sc", "install=bash", cwd=tmp_path)
     assert subprocess.run(["bash", "-c", done.stdout], check=False).returncode == 0
     assert _run("-sc", "nonsense", cwd=tmp_path).returncode == 2
+
+
+def test_evaluate_takes_one_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate", "data=csmask"]) == 2
+    assert "takes one bundle: none is named" in capsys.readouterr().err
+    assert main(["evaluate", "run (1)/bundle", "data=csmask"]) == 2
+    assert "run (1)/bundle: is no bundle" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -157,21 +157,43 @@ def test_safetensors_are_preferred_and_a_given_path_wins(tmp_path: Path, monkeyp
 
 def test_the_hub_is_asked_last_and_all_places_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     asked = []
 
-    def refuse(repository: str, file: str, **_: object) -> str:
+    def refuse(repository: str, file: str, local_files_only: bool = False) -> str:
         asked.append((repository, file))
-        raise OSError("no network")
+        raise LocalEntryNotFoundError("not in the cache") if local_files_only else OSError("no network")
+
+    monkeypatch.setattr(weights.socket, "getaddrinfo", lambda *_: [])
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", refuse)
     monkeypatch.setenv("GEOADAPT_WEIGHTS", str(tmp_path))
     with pytest.raises(GeoadaptError) as caught:
         build(GalileoConfig(name="galileo_tiny"))
-    assert asked == [("nasaharvest/galileo", "models/tiny/encoder.pt")]
+    assert asked == [("nasaharvest/galileo", "models/tiny/encoder.pt")] * 2
     assert str(tmp_path) in str(caught.value)
     assert "huggingface.co/nasaharvest/galileo" in str(caught.value)
     assert "GEOADAPT_WEIGHTS" in str(caught.value)
+
+
+def test_without_a_network_the_answer_comes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    def only_the_cache(*_: object, local_files_only: bool = False) -> str:
+        assert local_files_only, "the network was tried although no name can be looked up"
+        raise LocalEntryNotFoundError("not in the cache")
+
+    def no_name(*_: object) -> None:
+        raise OSError("no name service")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", only_the_cache)
+    monkeypatch.setattr(weights, "getproxies", dict)
+    monkeypatch.setattr(weights.socket, "getaddrinfo", no_name)
+    monkeypatch.setenv("GEOADAPT_WEIGHTS", str(tmp_path))
+    with pytest.raises(GeoadaptError, match="no weights found"):
+        build(GalileoConfig(name="galileo_base"))
 
 
 def test_what_the_hub_gives_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+
+from geoadapt.fields.augment import Augmentation
+from geoadapt.fields.chips import BlockChips, Collate, FromStep, RandomChips, read_sample
+from geoadapt.fields.survey import survey
+from geoadapt.io.base import Window
+from tests.training.small import dataset
+
+
+def test_sample_i_depends_on_the_seed_and_i_alone():
+    data = dataset()
+    first = RandomChips(data, 32, 50, seed=4, augmentation=Augmentation())
+    second = RandomChips(data, 32, 50, seed=4, augmentation=Augmentation())
+    _ = [second[i] for i in range(10)]
+    for index in (0, 7, 31):
+        assert np.array_equal(first[index].values, second[index].values)
+        assert np.array_equal(first[index].label, second[index].label)
+    assert not np.array_equal(first[0].values, RandomChips(data, 32, 50, seed=5)[0].values)
+
+
+def test_a_resumed_sampler_goes_on_where_it_stopped():
+    assert list(FromStep(10, 6)) == list(FromStep(10))[6:]
+
+
+def test_training_chips_never_show_a_label_of_a_validation_block():
+    data = dataset()
+    chips = RandomChips(data, 48, 40, seed=0)
+    for index in range(40):
+        sample = chips[index]
+        window = Window(sample.where.row, sample.where.col, 48, 48)
+        hidden = data.val_blocks[sample.where.scene].pixels(window)
+        assert (sample.label[hidden] == 255).all()
+        assert (sample.label[~hidden] != 255).any()
+
+
+def test_validation_chips_ask_for_every_pixel_of_their_blocks_exactly_once():
+    data = dataset()
+    chips = BlockChips(data, dict(data.val_blocks), 32)
+    asked = {scene.name: np.zeros(scene.shape, int) for scene in data.train}
+    for sample in (chips[i] for i in range(len(chips))):
+        rows, cols = np.nonzero(sample.label != 255)
+        np.add.at(asked[sample.where.scene], (rows + sample.where.row, cols + sample.where.col), 1)
+    for scene in data.train:
+        wanted = data.val_blocks[scene.name].pixels(Window(0, 0, *scene.shape))
+        assert np.array_equal(asked[scene.name], wanted.astype(int))
+
+
+def test_a_chip_larger_than_the_scene_is_padded_and_the_padding_is_invalid():
+    data = dataset(height=40, width=24)
+    sample = read_sample(data.train[0], Window(0, 0, 48, 48), data.channels, None)
+    assert sample.values.shape == (6, 48, 48)
+    assert not sample.valid[:, 40:].any() and not sample.valid[:, :, 24:].any()
+    assert (sample.label[40:] == 255).all() and (sample.label[:, 24:] == 255).all()
+
+
+def test_missing_pixels_are_zero_invalid_and_unlabelled():
+    data = dataset(hole=True)
+    sample = read_sample(data.train[0], Window(0, 0, 16, 16), data.channels, None)
+    assert np.isfinite(sample.values).all()
+    assert not sample.valid[:, 3, 4].any() and sample.label[3, 4] == 255
+    assert sample.valid[:, 3, 5].all() and sample.label[3, 5] != 255
+
+
+def test_augmentation_moves_image_and_labels_together():
+    data = dataset()
+    plain = RandomChips(data, 32, 8, seed=1)
+    turned = RandomChips(data, 32, 8, seed=1, augmentation=Augmentation(gain=0, offset=0, band_dropout=0))
+    for index in range(8):
+        brightness, label = turned[index].values.sum(0), turned[index].label
+        known = label != 255
+        pairs = {(round(float(v), 4), int(c)) for v, c in zip(brightness[known], label[known], strict=True)}
+        before, truth = plain[index].values.sum(0), plain[index].label
+        assert pairs == {
+            (round(float(v), 4), int(c)) for v, c in zip(before[truth != 255], truth[truth != 255], strict=True)
+        }
+
+
+def test_a_dropped_band_is_invalid_everywhere():
+    data = dataset()
+    chips = RandomChips(data, 16, 20, seed=0, augmentation=Augmentation(band_dropout=1.0))
+    for index in range(20):
+        lost = [band for band in range(6) if not chips[index].valid[band].any()]
+        assert len(lost) == 1 and (chips[index].values[lost[0]] == 0).all()
+
+
+def test_a_batch_has_the_fixed_axis_order():
+    data = dataset()
+    chips = RandomChips(data, 32, 4, seed=0)
+    batch = Collate(data.channels)([chips[i] for i in range(3)])
+    assert batch.inputs["optical"].values.shape == (3, 1, 6, 32, 32)
+    assert batch.target is not None and batch.target.values.shape == (3, 1, 1, 32, 32)
+    assert batch.inputs["optical"].grid.resolution == 10.0
+
+
+def test_the_survey_looks_at_training_blocks_only():
+    data = dataset()
+    found = survey(data)
+    scene = data.train[0]
+    inside = data.train_blocks[scene.name].pixels(Window(0, 0, *scene.shape))
+    values = scene.image.read(Window(0, 0, *scene.shape))[:, inside]
+    assert found.mean == pytest.approx(values.mean(axis=1), rel=1e-4)
+    assert found.std == pytest.approx(values.std(axis=1), rel=1e-3)
+    assert sum(found.counts.values()) == inside.sum()
