@@ -52,6 +52,8 @@ class TrainConfig:
     max_minutes: float | None = None
     """Wall-clock limit of the fit."""
     augment: bool = True
+    zoom: float = 2.0
+    """Training chips cover between 1/zoom and zoom times their side; 1 = as they are."""
     gain_jitter: float = 0.15
     """Standard deviation of the per-band gain (log-normal)."""
     offset_jitter: float = 0.02

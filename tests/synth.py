@@ -215,7 +215,7 @@ def write_stac(
     names: Sequence[str] = ("blue", "nir"),
     href: str | None = None,
 ) -> Path:
-    """A STAC collection (``collection.json``) of items with one asset per band, uint16 with scale 1e-4 and offset −0.1."""
+    """A STAC collection of items with one asset per band, uint16 with scale 1e-4 and offset −0.1."""
     links = [{"rel": "root", "href": "./collection.json", "type": "application/json"}]
     for number, date in enumerate(dates):
         assets = {}

@@ -23,6 +23,7 @@ VERBS: dict[str, str] = {
     "evaluate": "geoadapt.cli.evaluate",
     "inspect": "geoadapt.cli.inspect",
     "list": "geoadapt.cli.catalogue",
+    "prepare": "geoadapt.cli.prepare",
 }
 COMMON = (Flag("--help", "this text", short="-h"), Flag("--debug", "show where an error comes from"))
 

@@ -118,7 +118,8 @@ def _pretrain(output: Path, seed: int, scale: Scale) -> dict[str, str]:
     encoder = build(SmallVitConfig(random_weights=True, seed=seed))
     learner = MaskedAutoencoder(encoder)
     optimiser = torch.optim.AdamW(learner.parameters(), lr=1e-3, weight_decay=0.05)
-    draw, losses = _chips(data, seed, scale), []
+    draw = _chips(data, seed, scale)
+    losses: list[float] = []
     generator = torch.Generator().manual_seed(seed)
     begin = time.perf_counter()
     while time.perf_counter() - begin < scale.pretrain_seconds:

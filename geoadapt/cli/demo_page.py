@@ -163,8 +163,10 @@ def _verdicts(metrics: Mapping[str, float]) -> list[Verdict]:
         for name in ("cloud", "shadow"):
             if who == "rule" and name == "shadow":
                 continue
-            numbers = (metrics.get(f"{who}/iou_gain{end}/{name}", float("nan")) for end in ("", "_low", "_high"))
-            found.append(Verdict(control, f"{name} IoU", *numbers))
+            gain, low, high = (
+                metrics.get(f"{who}/iou_gain{end}/{name}", float("nan")) for end in ("", "_low", "_high")
+            )
+            found.append(Verdict(control, f"{name} IoU", gain, low, high))
     return found
 
 

@@ -6,25 +6,37 @@ from collections.abc import Callable
 from pathlib import Path
 
 from geoadapt.cli.grammar import Flag, Request, Verb
+from geoadapt.errors import GeoadaptError
 
 __all__ = ["VERB"]
 
 
 def _plan(request: Request) -> Callable[[], int]:
     output = Path(request.flags.get("--output", "outputs/demo"))
+    size, seed = _number(request, "--size", 2048), _number(request, "--seed", 0)
 
     def work() -> int:
         from geoadapt.cli.demo import demo
 
-        demo(output)
-        return 0
+        return demo(output, seed=seed, size=size)
 
     return work
+
+
+def _number(request: Request, flag: str, default: int) -> int:
+    text = request.flags.get(flag, str(default))
+    if not text.isdecimal():
+        raise GeoadaptError(flag, f"'{text}'", "write a whole number")
+    return int(text)
 
 
 VERB = Verb(
     summary="see it work, on simulated scenes: adapt, predict, report; no network, no download",
     plan=_plan,
-    flags=(Flag("--output", "where everything goes (outputs/demo)", value="DIR", short="-o"),),
+    flags=(
+        Flag("--output", "where everything goes (outputs/demo)", value="DIR", short="-o"),
+        Flag("--size", "side of the scene that is masked at the end (2048)", value="PX"),
+        Flag("--seed", "another seed, other scenes (0)", value="N"),
+    ),
     examples=("geoadapt demo",),
 )

@@ -64,18 +64,26 @@ def check_reflectance(info: SourceInfo, taken: Sample) -> list[str]:
             raise GeoadaptError(
                 info.origin,
                 f"band '{name}' holds {low:.4g}…{high:.4g} {what}, but reflectance is 0–1",
-                "name the sensor (sensor=…), or say scale=0.0001 offset=0; units='raw' keeps the numbers as they are",
+                _scale_hint(info),
             )
         if not declared and info.dtype.kind in "iu":
             raise GeoadaptError(
                 info.origin,
                 f"band '{name}' holds whole numbers ({info.dtype}) and no scale is declared, but reflectance is 0–1",
-                "name the sensor (sensor=…), or say scale=…; units='raw' keeps the numbers as they are",
+                _scale_hint(info),
             )
         if 0 < float(np.abs(values).max()) < 1e-3:
             said.append(f"band '{name}' stays below 0.001: is the scale applied twice?")
         said += _saturated(info, name, taken.raw[band])
     return said
+
+
+def _scale_hint(info: SourceInfo) -> str:
+    """What to try, by what the scene is."""
+    first = "name the sensor (sensor=…), or say scale=0.0001 offset=0"
+    if (info.sensor or "").startswith("landsat"):
+        first = "put the scene's *_MTL.txt beside its bands, or say scale=… offset=…"
+    return f"{first}; units='raw' keeps the numbers as they are"
 
 
 def zero_corners(source: Source) -> bool:

@@ -316,7 +316,7 @@ def _one_grid(sources: list[RasterSource], reading: Reading) -> tuple[list[Sourc
             continue
         method = "average" if grid.crs == target.crs and _pixel(grid) < _pixel(target) * 0.99 else reading.resampling
         parts.append(WarpedSource(source, target, method))
-        crs = "" if grid.crs == target.crs else f" {grid.crs}"
+        crs = "" if grid.crs == target.crs or source.info.crs is None else f" {source.info.crs.to_string()[:40]}"
         key = f"{_pixel(grid):g}{crs} by {method}"
         methods[key] = methods.get(key, 0) + 1
     how = ", ".join(f"{n} of {key}" for key, n in methods.items())

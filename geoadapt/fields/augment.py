@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from geoadapt.fields.chips import Sample
 
-__all__ = ["Augmentation", "augment"]
+__all__ = ["Augmentation", "augment", "resample"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +18,18 @@ class Augmentation:
     """How strongly chips are varied; zeros switch a part off."""
 
     geometry: bool = True
+    zoom: float = 2.0
+    """Chips cover between 1/zoom and zoom times their side: a cloud of 1 km is 100 px in one sensor, 33 in another."""
     gain: float = 0.15
     """Standard deviation of the logarithm of the gain, half of it common to all bands."""
     offset: float = 0.02
     """Standard deviation [reflectance]."""
     band_dropout: float = 0.1
+
+    def draw_zoom(self, rng: np.random.Generator) -> float:
+        """How many times its side a chip covers, evenly drawn on a logarithmic scale."""
+        reach = float(np.log(self.zoom))
+        return float(np.exp(rng.uniform(-reach, reach))) if reach else 1.0
 
 
 def augment(sample: Sample, how: Augmentation, rng: np.random.Generator) -> Sample:
@@ -50,4 +57,25 @@ def augment(sample: Sample, how: Augmentation, rng: np.random.Generator) -> Samp
         values=np.ascontiguousarray(values, np.float32),
         valid=np.ascontiguousarray(valid),
         label=np.ascontiguousarray(label),
+    )
+
+
+def resample(sample: Sample, size: int) -> Sample:
+    """The sample on ``size`` × ``size`` px: values averaged or interpolated, labels and validity by nearest pixel."""
+    if sample.values.shape[-1] == size:
+        return sample
+    import torch
+    from torch.nn import functional as F  # noqa: N812 - the field's usual name
+
+    values = torch.from_numpy(sample.values)[None]
+    smooth = F.interpolate(values, (size, size), mode="bilinear", antialias=True, align_corners=False)[0].numpy()
+    index = ((np.arange(size) + 0.5) * sample.label.shape[-1] / size).astype(int)
+    valid = sample.valid[:, index][:, :, index]
+    resolution = None if sample.resolution is None else sample.resolution * sample.label.shape[-1] / size
+    return replace(
+        sample,
+        values=np.where(valid, smooth, 0).astype(np.float32),
+        valid=valid,
+        label=sample.label[index][:, index],
+        resolution=resolution,
     )

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
 
 from geoadapt.cubes.classes import NODATA
-from geoadapt.fields.augment import Augmentation, augment
+from geoadapt.fields.augment import Augmentation, augment, resample
 from geoadapt.fields.scenes import BlockSplit, Dataset, LabelledScene
 from geoadapt.fields.types import Batch, Field, ProjectedGrid, Where
 from geoadapt.io.base import Window
@@ -85,17 +85,20 @@ class RandomChips(TorchDataset[Sample]):
         rng = np.random.default_rng((self.seed, index))
         scene = self.data.train[index % len(self.data.train)]
         side = self.data.train_blocks[scene.name]
+        how = self.augmentation
+        size = self.chip if how is None else round(self.chip * how.draw_zoom(rng))
         for _ in range(MOST_TRIES):
-            sample = read_sample(scene, self._window(scene, rng), self.data.channels, side)
+            sample = read_sample(scene, _anywhere(scene, size, rng), self.data.channels, side)
             if (sample.label != NODATA).any():
                 break
-        return sample if self.augmentation is None else augment(sample, self.augmentation, rng)
+        return sample if how is None else augment(resample(sample, self.chip), how, rng)
 
-    def _window(self, scene: LabelledScene, rng: np.random.Generator) -> Window:
-        height, width = scene.shape
-        row = int(rng.integers(0, max(1, height - self.chip + 1)))
-        col = int(rng.integers(0, max(1, width - self.chip + 1)))
-        return Window(row, col, self.chip, self.chip)
+
+def _anywhere(scene: LabelledScene, size: int, rng: np.random.Generator) -> Window:
+    height, width = scene.shape
+    row = int(rng.integers(0, max(1, height - size + 1)))
+    col = int(rng.integers(0, max(1, width - size + 1)))
+    return Window(row, col, size, size)
 
 
 class BlockChips(TorchDataset[Sample]):

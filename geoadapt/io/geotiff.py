@@ -29,6 +29,7 @@ from geoadapt.errors import GeoadaptError
 from geoadapt.io.atomic import part_path, publish, remove
 from geoadapt.io.base import Window
 from geoadapt.io.category import Category
+from geoadapt.io.rows import RowGatherer
 
 __all__ = ["CogSink", "RasterSpec"]
 
@@ -69,8 +70,7 @@ class CogSink:
         self.spec = spec
         self._tiled = part_path(path.with_name(path.name + ".tiled"))
         self._part = part_path(path)
-        self._rows: NDArray[np.generic] | None = None
-        self._top = self._end = 0
+        self._rows = RowGatherer(spec.count, spec.width, spec.dtype, BLOCK, self._put)
         self._dataset: Any = None
         with self._explained():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,18 +86,13 @@ class CogSink:
         if window.col or window.width != self.spec.width:
             self._put(window, values)
             return
-        if window.row != self._end:
-            self._flush()
-            self._top = self._end = window.row
-        done = 0
-        while done < window.height:
-            done += self._gather(values[:, done:])
+        self._rows.add(window.row, values)
 
     def finish_tiles(self) -> Path:
         """Complete the temporary tiled file, before the COG is made of it; returns its path."""
         if self._dataset is not None:
             with self._explained():
-                self._flush()
+                self._rows.flush()
                 self._dataset.close()
             self._dataset = None
         return self._tiled
@@ -133,25 +128,6 @@ class CogSink:
     ) -> None:
         """Remove what was not committed."""
         self.abort()
-
-    def _gather(self, values: NDArray[np.generic]) -> int:
-        """Add the leading rows of ``values`` to the current row of blocks; returns how many were taken."""
-        if self._rows is None:
-            self._rows = np.empty((self.spec.count, BLOCK, self.spec.width), self.spec.dtype)
-        room = BLOCK - self._end % BLOCK
-        taken = min(room, int(values.shape[1]))
-        start = self._end - self._top
-        self._rows[:, start : start + taken] = values[:, :taken]
-        self._end += taken
-        if taken == room:
-            self._flush()
-        return taken
-
-    def _flush(self) -> None:
-        count = self._end - self._top
-        if count and self._rows is not None:
-            self._put(Window(self._top, 0, count, self.spec.width), self._rows[:, :count])
-        self._top = self._end
 
     def _put(self, window: Window, values: NDArray[np.generic]) -> None:
         with self._explained():

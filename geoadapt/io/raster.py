@@ -201,14 +201,30 @@ def _tags(handle: DatasetReader) -> dict[str, str]:
 
 
 def _first_bad_row(handle: DatasetReader, indexes: list[int], window: Window) -> int:
-    """The first row of ``window`` that cannot be read, found block by block."""
-    step = max(1, handle.block_shapes[0][0])
-    for row in range(window.row - window.row % step, window.row + window.height, step):
-        top = max(row, window.row)
-        height = min(row + step, window.row + window.height) - top
-        try:
-            with quiet(), rasterio.Env():
-                handle.read(indexes, window=windows.Window(window.col, top, window.width, height))
-        except (RasterioError, OSError):
-            return top
-    return window.row
+    """Where the damage begins: the first bad row of blocks in ``window``, or above it by bisection if all is bad.
+
+    Bisection takes it that all below is damaged too, as in a file that was cut short.
+    """
+    step = max(1, int(handle.block_shapes[0][0]))
+    first, last = window.row // step, (window.row + window.height - 1) // step
+    bad = next((b for b in range(first, last + 1) if not _readable(handle, indexes, window, b * step, step)), first)
+    if bad > first:
+        return bad * step
+    good = -1
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        if _readable(handle, indexes, window, middle * step, step):
+            good = middle
+        else:
+            bad = middle
+    return bad * step
+
+
+def _readable(handle: DatasetReader, indexes: list[int], window: Window, row: int, height: int) -> bool:
+    area = windows.Window(window.col, row, window.width, min(height, handle.height - row))
+    try:
+        with quiet(), rasterio.Env():
+            handle.read(indexes, window=area)
+    except (RasterioError, OSError):
+        return False
+    return True

@@ -13,7 +13,7 @@ from geoadapt.adapters.config import FullConfig
 from geoadapt.baselines.pixelwise import BlueRule, fit_discriminant
 from geoadapt.baselines.unet import SmallUnet
 from geoadapt.config import JobConfig, TrainConfig
-from geoadapt.errors import GeoadaptError, nearest
+from geoadapt.errors import GeoadaptError
 from geoadapt.fields.scenes import Dataset
 from geoadapt.fields.survey import Survey
 from geoadapt.heads.inputs import HeadInputs
@@ -22,7 +22,7 @@ from geoadapt.tasks.cloud_segmentation import CloudSegmentation
 from geoadapt.training.loop import FitResult, ParameterGroup, fit, seconds_per_step
 from geoadapt.training.scoring import SceneScorer, module_scorer, pixel_scorer
 
-__all__ = ["CONTROLS", "Control", "Setting", "chosen_controls", "fit_adapted", "parameter_groups"]
+__all__ = ["CONTROLS", "Control", "Setting", "fit_adapted", "parameter_groups"]
 
 MOST_UNET_STEPS = 4
 """A U-Net is given the adapted model's time, but no more than this many times its steps."""
@@ -139,16 +139,3 @@ CONTROLS: dict[str, Callable[[Setting, float], Control]] = {
     "random_backbone": _random_backbone,
     "full_finetune": _full_finetune,
 }
-
-
-def chosen_controls(text: str) -> list[str]:
-    """The controls that ``train.controls`` names; raises GeoadaptError for one that does not exist."""
-    if text == "all":
-        return list(CONTROLS)
-    if text in ("none", ""):
-        return []
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in CONTROLS:
-            raise GeoadaptError("train.controls", f"'{name}' is unknown", nearest(name, [*CONTROLS, "all", "none"]))
-    return names

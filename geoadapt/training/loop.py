@@ -225,7 +225,9 @@ def _first(loader: DataLoader[Any], count: int) -> Iterator[Batch]:
 
 
 def _loaders(data: Dataset, config: TrainConfig, seed: int, start: int) -> tuple[DataLoader[Any], DataLoader[Any]]:
-    augmentation = Augmentation(gain=config.gain_jitter, offset=config.offset_jitter, band_dropout=config.band_dropout)
+    augmentation = Augmentation(
+        zoom=config.zoom, gain=config.gain_jitter, offset=config.offset_jitter, band_dropout=config.band_dropout
+    )
     count = config.steps * config.batch
     chips = RandomChips(data, config.chip, count, seed, augmentation if config.augment else None)
     blocks = BlockChips(data, dict(data.val_blocks), config.chip)

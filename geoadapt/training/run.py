@@ -31,7 +31,7 @@ from geoadapt.io.atomic import write_text
 from geoadapt.model import AdaptedModel
 from geoadapt.registry import build
 from geoadapt.tasks import TASKS
-from geoadapt.training.controls import CONTROLS, Control, Setting, chosen_controls, fit_adapted
+from geoadapt.training.controls import CONTROLS, Control, Setting, fit_adapted
 from geoadapt.training.page import RunStory, write_page
 from geoadapt.training.results import MODEL, RunResult, jsonable, summarise
 from geoadapt.training.scoring import SceneScore, module_scorer, score_scenes
@@ -61,7 +61,7 @@ def train(job: JobConfig, run_dir: Path, command: str = "") -> RunResult:
 
 def _train(job: JobConfig, run_dir: Path, command: str) -> RunResult:
     begin = time.perf_counter()
-    controls = chosen_controls(job.train.controls)
+    controls = job.train.chosen_controls()
     setting = _prepare(job, run_dir)
     data, task = setting.data, setting.task
     model, result = fit_adapted(setting, job, "fit")

@@ -157,3 +157,10 @@ def test_evaluate_takes_one_bundle(
     assert main(["evaluate", "run (1)/bundle", "data=csmask"]) == 2
     assert "run (1)/bundle: is no bundle" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_prepare_and_demo_check_what_they_are_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prepare", "data=csmask"]) == 2
+    assert "data=csmask: is brought, not made; choose data=simulated" in capsys.readouterr().err
+    assert main(["demo", "--size", "big"]) == 2
+    assert "--size: 'big'; write a whole number" in capsys.readouterr().err

@@ -114,7 +114,9 @@ def test_landsat_level_2_is_surface_reflectance_by_its_definition(
 
 
 def test_landsat_numbers_without_metadata_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(GeoadaptError, match="no scale is declared, but reflectance is 0–1"):
+    with pytest.raises(
+        GeoadaptError, match=r"no scale is declared, but reflectance is 0–1; put the scene's \*_MTL\.txt"
+    ):
         open_scene(synth.write_landsat(tmp_path, mtl=None))
 
 

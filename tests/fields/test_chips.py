@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from geoadapt.fields.augment import Augmentation
+from geoadapt.fields.augment import Augmentation, resample
 from geoadapt.fields.chips import BlockChips, Collate, FromStep, RandomChips, read_sample
 from geoadapt.fields.survey import survey
 from geoadapt.io.base import Window
@@ -65,7 +65,7 @@ def test_missing_pixels_are_zero_invalid_and_unlabelled():
 def test_augmentation_moves_image_and_labels_together():
     data = dataset()
     plain = RandomChips(data, 32, 8, seed=1)
-    turned = RandomChips(data, 32, 8, seed=1, augmentation=Augmentation(gain=0, offset=0, band_dropout=0))
+    turned = RandomChips(data, 32, 8, seed=1, augmentation=Augmentation(zoom=1, gain=0, offset=0, band_dropout=0))
     for index in range(8):
         brightness, label = turned[index].values.sum(0), turned[index].label
         known = label != 255
@@ -102,3 +102,15 @@ def test_the_survey_looks_at_training_blocks_only():
     assert found.mean == pytest.approx(values.mean(axis=1), rel=1e-4)
     assert found.std == pytest.approx(values.std(axis=1), rel=1e-3)
     assert sum(found.counts.values()) == inside.sum()
+
+
+def test_a_zoomed_chip_keeps_its_size_and_its_labels_stay_on_their_pixels():
+    data = dataset()
+    sample = read_sample(data.train[0], Window(0, 0, 48, 48), data.channels, None)
+    small, large = resample(sample, 24), resample(sample, 96)
+    assert small.values.shape == (6, 24, 24) and large.values.shape == (6, 96, 96)
+    assert np.array_equal(large.label[::2, ::2], sample.label) and small.resolution == 20.0
+    assert small.values.mean() == pytest.approx(sample.values.mean(), rel=1e-3)
+    sizes = {round(32 * Augmentation(zoom=2).draw_zoom(np.random.default_rng(i))) for i in range(200)}
+    assert min(sizes) in (16, 17) and max(sizes) in (63, 64)
+    assert RandomChips(data, 32, 4, seed=0, augmentation=Augmentation())[1].values.shape == (6, 32, 32)

@@ -78,10 +78,9 @@ def test_a_mask_becomes_nan_and_alpha_is_no_band(tmp_path: Path) -> None:
     values = np.full((4, 8, 8), 7, np.uint8)
     values[3] = 255
     values[3, :2] = 0
-    with rasterio.open(
-        path, "w", driver="GTiff", height=8, width=8, count=4, dtype="uint8", photometric="RGB", ALPHA="YES", crs=synth.CRS,
-        transform=synth.transform(),
-    ) as sink:  # fmt: skip
+    shape = {"height": 8, "width": 8, "count": 4, "dtype": "uint8"}
+    place = {"crs": synth.CRS, "transform": synth.transform()}
+    with rasterio.open(path, "w", driver="GTiff", photometric="RGB", ALPHA="YES", **shape, **place) as sink:
         sink.write(values)
     source = RasterSource(path)
     assert len(source.info.bands) == 3
