@@ -22,7 +22,7 @@ from geoadapt.report.page import Page
 from geoadapt.report.pictures import MapRow, Panel, maps
 from geoadapt.report.provenance import provenance
 from geoadapt.report.quicklook import ERROR_KINDS, colour_errors, colour_labels, rgb
-from geoadapt.report.tables import confusion, table
+from geoadapt.report.tables import Cell, confusion, table
 from geoadapt.report.verdicts import Verdict, verdict
 from geoadapt.training.scoring import SceneScore
 
@@ -73,7 +73,7 @@ def write_page(path: Path, story: RunStory) -> Path:
         "Paired bootstrap over blocks of the same test pixels, 90 % intervals; one seed. "
         "Neighbouring blocks resemble each other, and one scene is one place: read narrow intervals with care.",
     )
-    page.add("Scores", _scores(story, names), *(_whiskers(story, name) for name in _shown(names)))
+    page.add("Scores", _scores(story, names), *(_whiskers(story, name) for name in _shown(names)), _entries(story))
     page.add("Where it is right and wrong", maps(_map_rows(story), [*story.classes, *ERROR_KINDS[1:]]))
     counts = np.concatenate([s.counts for s in story.scored["test"]]).sum(axis=0)
     page.add("Which classes it confuses", confusion(counts[:, :-1], names))
@@ -113,18 +113,20 @@ def _interval(story: RunStory, who: str, key: str) -> Interval:
 
 def _scores(story: RunStory, names: Sequence[str]) -> str:
     keys = [*(f"iou/{name}" for name in names), "miou"]
-    headers = ["", *(f"IoU {name}" for name in names), "mean IoU", "accuracy", "trained parameters", "what it is"]
+    headers = ["", *(f"IoU {name.replace('_', ' ')}" for name in names), "mean IoU", "accuracy"]
     rows = [
-        [
-            NAMES.get(who, who),
-            *(_interval(story, who, key) for key in keys),
-            story.metrics.get(f"{who}/accuracy"),
-            int(story.metrics.get(f"{who}/parameters", 0)),
-            story.notes.get(who, ""),
-        ]
+        [NAMES.get(who, who), *(_interval(story, who, key) for key in keys), story.metrics.get(f"{who}/accuracy")]
         for who in story.scored
     ]
     return table(headers, rows, "Scores on the test pixels, with 90 % intervals from a bootstrap over blocks", own=0)
+
+
+def _entries(story: RunStory) -> str:
+    rows: list[list[Cell]] = [
+        [NAMES.get(who, who), story.notes.get(who, ""), int(story.metrics.get(f"{who}/parameters", 0))]
+        for who in story.scored
+    ]
+    return table(["", "what it is", "trained parameters"], rows, "What was trained, on the same chips", own=0)
 
 
 def _whiskers(story: RunStory, name: str) -> str:

@@ -77,7 +77,12 @@ def _train(job: JobConfig, run_dir: Path, command: str) -> RunResult:
     shutil.copyfile(result.curves, run_dir / "curves.csv")
     _keep_checkpoints(result.checkpoint.parent, run_dir / "checkpoints")
     own = Control(
-        module_scorer(model, data.channels, setting.device), model.spec.multiple, None, result, model.count().trainable
+        module_scorer(model, data.channels, setting.device),
+        model.spec.multiple,
+        None,
+        result,
+        model.count().trainable,
+        f"{job.backbone.name} with {job.adapter.name} and the {job.head.name} head: {model.count()}",
     )
     entries: dict[str, Control] = {MODEL: own}
     for name in controls:

@@ -127,7 +127,7 @@ def losses(folder):
         return {int(r["step"]): r["train/loss"] for r in csv.DictReader(file) if r["train/loss"]}
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for a power cut."""
 
 
@@ -141,10 +141,10 @@ def test_a_run_killed_half_way_goes_on_with_the_same_losses(root, tmp_path, monk
 
     def dying(self, scores, batch):
         if scores.requires_grad and next(calls) == 10:
-            raise Killed
+            raise KilledError
         return honest(self, scores, batch)
 
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch, pytest.raises(KilledError):
         patch.setattr(CloudSegmentation, "loss", dying)
         train(plan, tmp_path / "killed", "")
     last = tmp_path / "killed" / "fits" / "fit" / "checkpoints" / "last.ckpt"
