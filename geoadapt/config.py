@@ -54,6 +54,8 @@ class TrainConfig:
     augment: bool = True
     zoom: float = 2.0
     """Training chips cover between 1/zoom and zoom times their side; 1 = as they are."""
+    edge: int = 1
+    """Training labels within this distance of another class are left out: there annotators differ most [px]."""
     gain_jitter: float = 0.15
     """Standard deviation of the per-band gain (log-normal)."""
     offset_jitter: float = 0.02

@@ -101,7 +101,7 @@ def forward_only(scores: Scores, size: int, batch: int) -> float:
 
 
 def whole_scene(scores: Scores, scene: Path, output: Path) -> tuple[float, float, int]:
-    """Seconds from opening the scene to the tiled label file on disk, seconds to make a COG of it, and the batch."""
+    """Seconds from opening the scene to the tiled file on disk, seconds to make a COG of it, and the batch used."""
     begin = time.perf_counter()
     source = RasterSource(scene)
     info = source.info
@@ -161,9 +161,8 @@ def _ratios(runs: dict[str, list[float]], size: int) -> dict[str, float]:
 
 def _print_table(runs: dict[str, list[float]], ratios: dict[str, float], size: int, say: Callable[[str], None]) -> None:
     say(f"machine: {platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    say(
-        f"torch {torch.__version__}, 1 thread; GDAL {rasterio.__gdal_version__}; scene {size}²; {len(runs['wall'])} rounds"
-    )
+    rounds = len(runs["wall"])
+    say(f"torch {torch.__version__}, 1 thread; GDAL {rasterio.__gdal_version__}; scene {size}²; {rounds} rounds")
     say(f"{'measured':<34}{'min':>9}{'median':>9}")
     names = {
         "forward": "forward only, light CNN", "wall": "scene to tiled file, light CNN",

@@ -6,11 +6,12 @@ In: a Dataset. Out: samples and batches. A run that is resumed at sample i there
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
 
@@ -21,7 +22,7 @@ from geoadapt.fields.types import Batch, Field, ProjectedGrid, Where
 from geoadapt.io.base import Window
 from geoadapt.io.decode import decode
 
-__all__ = ["BlockChips", "FromStep", "RandomChips", "Sample", "Collate", "read_sample"]
+__all__ = ["BlockChips", "Collate", "FromStep", "RandomChips", "Sample", "hide_edges", "read_sample"]
 
 MOST_TRIES = 20
 
@@ -72,9 +73,15 @@ class RandomChips(TorchDataset[Sample]):
     """Chips at random places of the training scenes, scenes taken in turn; sample i is a function of (seed, i)."""
 
     def __init__(
-        self, data: Dataset, chip: int, count: int, seed: int, augmentation: Augmentation | None = None
+        self,
+        data: Dataset,
+        chip: int,
+        count: int,
+        seed: int,
+        augmentation: Augmentation | None = None,
+        edge: int = 0,
     ) -> None:
-        self.data, self.chip, self.count, self.seed = data, chip, count, seed
+        self.data, self.chip, self.count, self.seed, self.edge = data, chip, count, seed, edge
         self.augmentation = augmentation
 
     def __len__(self) -> int:
@@ -91,6 +98,8 @@ class RandomChips(TorchDataset[Sample]):
             sample = read_sample(scene, _anywhere(scene, size, rng), self.data.channels, side)
             if (sample.label != NODATA).any():
                 break
+        if self.edge:
+            sample = replace(sample, label=hide_edges(sample.label, self.edge))
         return sample if how is None else augment(resample(sample, self.chip), how, rng)
 
 
@@ -99,6 +108,15 @@ def _anywhere(scene: LabelledScene, size: int, rng: np.random.Generator) -> Wind
     row = int(rng.integers(0, max(1, height - size + 1)))
     col = int(rng.integers(0, max(1, width - size + 1)))
     return Window(row, col, size, size)
+
+
+def hide_edges(label: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    """The labels (h, w) without the pixels within ``width`` px of another class: there annotators differ most."""
+    size = 2 * width + 1
+    known = label != NODATA
+    highest = ndimage.maximum_filter(np.where(known, label, 0), size, mode="nearest")
+    lowest = ndimage.minimum_filter(label, size, mode="nearest")
+    return np.where(highest > lowest, np.uint8(NODATA), label)
 
 
 class BlockChips(TorchDataset[Sample]):

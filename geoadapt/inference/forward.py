@@ -111,9 +111,9 @@ class TileRunner:
             self._shrink(len(values), error)
         if self._options.device.type == "cuda":
             torch.cuda.empty_cache()
-        pieces = []
-        for start in range(0, len(values), self._batch):
-            part = slice(start, start + self._batch)
+        pieces, step = [], self._batch
+        for start in range(0, len(values), step):
+            part = slice(start, start + step)
             pieces.append(self._forward(values[part], None if valid is None else valid[part]))
         return torch.cat(pieces)
 

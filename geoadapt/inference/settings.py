@@ -75,5 +75,5 @@ def resolution_metres(info: SourceInfo) -> float | None:
     side = math.sqrt(abs(info.transform.determinant))
     if crs.is_projected:
         return side * float(crs.linear_units_factor[1])
-    _, latitude = info.transform * (info.width / 2, info.height / 2)
+    latitude = info.transform.d * info.width / 2 + info.transform.e * info.height / 2 + info.transform.f
     return side * _METRES_PER_DEGREE * math.sqrt(max(math.cos(math.radians(latitude)), 1e-6))

@@ -83,7 +83,7 @@ class _Blender:
         self._ran = False
 
     def add(self, strip: Strip, runner: TileRunner, finished: int) -> int:
-        """Blend in the tiles of ``strip``, which completes its first ``finished`` rows; returns their missing pixels."""
+        """Blend in a strip's tiles, which completes its first ``finished`` rows; returns their missing pixels."""
         sums = self._sums.get()
         kept = 0
         if self._carry is not None:

@@ -20,6 +20,7 @@ import rasterio
 import rasterio.shutil
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -113,7 +114,7 @@ class CogSink:
         """Remove whatever was written."""
         if self._dataset is not None:
             dataset, self._dataset = self._dataset, None
-            with suppress(RasterioError, OSError):
+            with suppress(RasterioError, CPLE_BaseError, OSError):
                 dataset.close()
         for part in (self._tiled, self._part):
             for path in part.parent.glob(_escaped(part.name) + "*"):
@@ -138,7 +139,7 @@ class CogSink:
         try:
             with _quiet():
                 yield
-        except (RasterioError, OSError) as error:
+        except (RasterioError, CPLE_BaseError, OSError) as error:
             self.abort()
             reason = str(error.__cause__ or error).splitlines()[0]
             raise GeoadaptError(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pystac
@@ -35,6 +35,7 @@ RASTER = "https://stac-extensions.github.io/raster/v1.1.0/schema.json"
 CLASSIFICATION = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"
 PROCESSING = "https://stac-extensions.github.io/processing/v1.2.0/schema.json"
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
+Points = TypeVar("Points", float, NDArray[np.float64])
 _EDGE = 21
 """Points per edge of a footprint, so that it stays true where the projection bends."""
 
@@ -110,7 +111,7 @@ def footprint(height: int, width: int, crs: CRS | None, transform: Affine | None
 
     Cut in two at the antimeridian; closed over the pole where it holds one; of a disc seen from space, its inside.
     """
-    if crs is None or transform is None or not crs.is_valid:
+    if crs is None or transform is None:
         return None
     x, y = _edge(height, width, transform)
     try:
@@ -137,9 +138,7 @@ def _edge(height: int, width: int, transform: Affine) -> tuple[NDArray[np.float6
     return _place(transform, cols, rows)
 
 
-def _place(
-    transform: Affine, cols: NDArray[np.float64], rows: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _place(transform: Affine, cols: Points, rows: Points) -> tuple[Points, Points]:
     x = transform.a * cols + transform.b * rows + transform.c
     y = transform.d * cols + transform.e * rows + transform.f
     return x, y
@@ -153,7 +152,7 @@ def _pole(to_degrees: Transformer, height: int, width: int, transform: Affine) -
         x, y = to_degrees.transform(0.0, latitude, direction="INVERSE", errcheck=False)
         if not (np.isfinite(x) and np.isfinite(y)):
             continue
-        col, row = ~transform * (x, y)
+        col, row = _place(~transform, x, y)
         back = to_degrees.transform(x, y)
         if 0 < col < width and 0 < row < height and abs(back[1] - latitude) < 1e-6:
             return latitude

@@ -7,6 +7,9 @@ and GDAL open with its coordinates and CRS.
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +17,7 @@ from typing import Any, Self
 import numpy as np
 import xarray as xr
 import zarr
+import zarr.errors
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
@@ -44,9 +48,11 @@ def write_cube(cube: xr.Dataset | xr.DataArray, path: Path, *, chunk: int = CHUN
     data = cube.to_dataset(name=cube.name or "values") if isinstance(cube, xr.DataArray) else cube
     rows, cols = _spatial_dims(data, path)
     data = data.assign_attrs(_group_attributes(data, rows, cols)).drop_encoding()
+    # Zarr v3 knows strings of any length, but not numpy's of a fixed one.
+    data = data.assign_coords({n: c.astype(object) for n, c in data.coords.items() if c.dtype.kind == "U"})
     encoding = {str(name): _encoding(data[name], rows, cols, chunk, shard) for name in data.data_vars}
     data = data.chunk({rows: shard, cols: shard}) if data.chunks else data
-    with staged_folder(path) as part:
+    with staged_folder(path) as part, _quiet():
         data.to_zarr(part, mode="w", zarr_format=3, encoding=encoding, consolidated=True)
         _reopen(part, path)
     return path
@@ -106,7 +112,8 @@ class ZarrSink:
         """Flush, reopen, and rename into place."""
         try:
             self._rows.flush()
-            zarr.consolidate_metadata(self._part)
+            with _quiet():
+                zarr.consolidate_metadata(self._part)
             _reopen(self._part, self.path)
             return publish(self._part, self.path)
         except OSError as error:
@@ -225,6 +232,14 @@ def _blocks(shape: tuple[int, ...], chunk: int, shard: int) -> tuple[tuple[int, 
     chunks = tuple(min(chunk, n) for n in shape[-2:])
     shards = tuple(c * max(1, min(shard // c, math.ceil(n / c))) for c, n in zip(chunks, shape[-2:], strict=True))
     return (*lead, *chunks), (*lead, *shards)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Consolidated metadata spare a reader many small requests, and a reader that does not know them ignores them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Consolidated metadata", zarr.errors.ZarrUserWarning)
+        yield
 
 
 def _reopen(part: Path, path: Path) -> None:

@@ -229,7 +229,7 @@ def _loaders(data: Dataset, config: TrainConfig, seed: int, start: int) -> tuple
         zoom=config.zoom, gain=config.gain_jitter, offset=config.offset_jitter, band_dropout=config.band_dropout
     )
     count = config.steps * config.batch
-    chips = RandomChips(data, config.chip, count, seed, augmentation if config.augment else None)
+    chips = RandomChips(data, config.chip, count, seed, augmentation if config.augment else None, config.edge)
     blocks = BlockChips(data, dict(data.val_blocks), config.chip)
     join = Collate(data.channels)
     train: DataLoader[Any] = DataLoader(

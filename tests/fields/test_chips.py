@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from geoadapt.fields.augment import Augmentation, resample
-from geoadapt.fields.chips import BlockChips, Collate, FromStep, RandomChips, read_sample
+from geoadapt.fields.chips import BlockChips, Collate, FromStep, RandomChips, hide_edges, read_sample
 from geoadapt.fields.survey import survey
 from geoadapt.io.base import Window
 from tests.training.small import dataset
@@ -114,3 +114,13 @@ def test_a_zoomed_chip_keeps_its_size_and_its_labels_stay_on_their_pixels():
     sizes = {round(32 * Augmentation(zoom=2).draw_zoom(np.random.default_rng(i))) for i in range(200)}
     assert min(sizes) in (16, 17) and max(sizes) in (63, 64)
     assert RandomChips(data, 32, 4, seed=0, augmentation=Augmentation())[1].values.shape == (6, 32, 32)
+
+
+def test_hidden_edges_leave_the_inside_of_every_class_and_nothing_else():
+    label = np.zeros((6, 9), np.uint8)
+    label[:, 4:] = 3
+    label[0, 8] = 255
+    found = hide_edges(label, 1)
+    assert (found[:, 3:5] == 255).all()
+    assert np.array_equal(found[:, :3], label[:, :3]) and np.array_equal(found[:, 5:], label[:, 5:])
+    assert np.array_equal(hide_edges(np.full((5, 5), 2, np.uint8), 2), np.full((5, 5), 2))

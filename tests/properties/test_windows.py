@@ -24,7 +24,7 @@ def test_tiles_lie_inside_and_cover_every_row_and_column(grid: TileGrid) -> None
     ):
         covered = np.zeros(length, bool)
         for start in starts:
-            assert 0 <= start and start + size <= length
+            assert start >= 0 and start + size <= length
             covered[start : start + size] = True
         assert covered.all()
         assert starts == sorted(set(starts))

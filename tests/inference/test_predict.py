@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rio_cogeo import cog_validate
+
+from geoadapt.config import InferConfig
+from geoadapt.errors import GeoadaptError
+from geoadapt.inference.predict import predict
+from geoadapt.inference.scenes import find_all
+from tests.inference.fakes import FakeBundle, expected_labels
+from tests.synth import scene, write_tif
+
+NAMES = ("blue", "green", "red")
+pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+
+
+@pytest.mark.parametrize("size", [(100, 100), (209, 33), (1, 40)])
+def test_a_scene_of_any_size_gives_labels_on_its_own_grid_and_all_that_belongs_to_them(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    image = scene(3, *size)
+    image[:, 0, 3] = np.nan
+    path = write_tif(tmp_path / "it's a (copy) [1], ü.tif", image, names=NAMES)
+    told: list[tuple[str, int, int]] = []
+    (result,) = predict(
+        [path],
+        FakeBundle(),
+        tmp_path / "out",
+        InferConfig(tile=64, overlap=16, probabilities=True),
+        progress=lambda *what: told.append(what),
+        command="geoadapt predict …",
+    )
+    assert result.status == "done", result.error
+    assert set(result.files) == {"labels", "probabilities", "style", "quicklook", "item"}
+    with rasterio.open(path) as source, rasterio.open(result.files["labels"]) as labels:
+        np.testing.assert_array_equal(labels.read(1), expected_labels(image))
+        assert (labels.crs, labels.transform) == (source.crs, source.transform)
+    for kind in ("labels", "probabilities"):
+        assert cog_validate(result.files[kind], strict=True, quiet=True)[0]
+    assert sum(result.pixels.values()) == size[0] * size[1] - 1
+    assert told[-1][1:] == (size[0], size[0])
+    assert any("1 px" in note and "nodata" in note for note in result.notes)
+    item = json.loads(result.files["item"].read_text())
+    assert item["geometry"]["type"] == "Polygon"
+    assert set(item["assets"]) == {"labels", "probabilities", "style", "quicklook"}
+    assert all((tmp_path / "out" / a["href"]).exists() for a in item["assets"].values())
+    run = json.loads((tmp_path / "out/run.json").read_text())
+    assert run["command"] == "geoadapt predict …" and run["scenes"][0]["counts"]["missing_pixels"] == 1
+
+
+def test_an_image_without_georeference_gives_labels_without(tmp_path: Path) -> None:
+    path = write_tif(tmp_path / "a.tif", scene(3, 40, 50), names=NAMES, crs=None)
+    (result,) = predict([path], FakeBundle(), tmp_path / "out", InferConfig(tile=32, overlap=8))
+    with rasterio.open(result.files["labels"]) as labels:
+        assert labels.crs is None and labels.transform.is_identity
+    assert json.loads(result.files["item"].read_text())["geometry"] is None
+
+
+def test_a_box_cuts_the_scene_on_its_own_pixels(tmp_path: Path) -> None:
+    from geoadapt.cubes.area import bounds_degrees
+
+    path = write_tif(tmp_path / "a.tif", scene(3, 80, 60), names=NAMES)
+    with rasterio.open(path) as source:
+        part = source.transform @ rasterio.Affine.translation(20, 30)
+        box = bounds_degrees(source.crs, part, 10, 12)
+    (result,) = predict([path], FakeBundle(), tmp_path / "out", InferConfig(tile=32, overlap=8), bbox=box)
+    assert result.status == "done", result.error
+    with rasterio.open(result.files["labels"]) as labels, rasterio.open(path) as source:
+        col, row = (labels.transform.c - source.transform.c) / 10, (source.transform.f - labels.transform.f) / 10
+        assert (col, row) == (int(col), int(row)) and 18 <= col <= 20 and 28 <= row <= 30
+        assert labels.width < 20 and labels.height < 20
+
+
+def test_a_real_landsat_folder_with_a_file_per_band(tmp_path: Path, data_dir: Path) -> None:
+    results = predict([data_dir / "cloudmask/l8_toa"], FakeBundle(), tmp_path, InferConfig(cloud_buffer=2))
+    assert [r.status for r in results] == ["done"], results[0].error
+    first = next((data_dir / "cloudmask/l8_toa").glob("*_B2_toa.tif"))
+    with rasterio.open(results[0].files["labels"]) as labels, rasterio.open(first) as band:
+        assert (labels.shape, labels.crs, labels.transform) == (band.shape, band.crs, band.transform)
+        assert {0, 1} <= set(np.unique(labels.read(1)))
+
+
+def test_wanting_a_threshold_on_cloud_of_a_bundle_without_cloud_is_an_error_before_any_work(tmp_path: Path) -> None:
+    bundle = FakeBundle(classes=FakeBundle().classes[:1])
+    with pytest.raises(GeoadaptError, match="predicts no class 'cloud'"):
+        predict([tmp_path], bundle, tmp_path / "out", InferConfig(threshold=0.5))
+
+
+def test_missing_bands_are_named_with_what_was_found(tmp_path: Path) -> None:
+    path = write_tif(tmp_path / "a.tif", scene(2, 40, 40), names=("green", "red"))
+    (result,) = predict([path], FakeBundle(), tmp_path / "out", InferConfig())
+    assert result.status == "failed" and "blue" in result.error and "green" in result.error
+
+
+def test_outputs_are_never_taken_for_scenes(tmp_path: Path) -> None:
+    write_tif(tmp_path / "a.tif", scene(3, 40, 40), names=NAMES)
+    for _ in range(2):
+        results = predict([tmp_path], FakeBundle(), tmp_path, InferConfig(tile=32, overlap=8))
+        assert [r.name for r in results] == ["a"]
+
+
+def test_folders_are_searched_to_the_bottom_and_every_scene_has_its_own_name(tmp_path: Path) -> None:
+    for name in ("x/a.tif", "x/a.tiff", "y/deep/a.tif", "b.tif", "y/" + "n" * 230 + ".tif"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write_tif(tmp_path / name, scene(3, 8, 8), names=NAMES)
+    names = [s.name for s in find_all([tmp_path])]
+    assert len(set(names)) == 5
+    assert {"b", "y/deep/a"} <= set(names)
+    assert max(len(n.rsplit("/", 1)[-1]) for n in names) <= 180
+    assert [s.name for s in find_all([tmp_path / "x" / "*.tif"])] == ["a"]
+    assert len(find_all([tmp_path / "b.tif", tmp_path / "b.tif"])) == 1, "the same file twice is one scene"
+
+
+def test_an_empty_folder_and_a_pattern_without_match_say_what_was_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(GeoadaptError, match=r"holds no scene .*\*\.tif.*found notes\.txt"):
+        find_all([tmp_path])
+    with pytest.raises(GeoadaptError, match="matches nothing"):
+        find_all([tmp_path / "*.tif"])
