@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 from data_pipelines.simulate.noise import Canvas, Floats, fractal
 from data_pipelines.simulate.terrain import Sun
 
-__all__ = ["CLOUD_AT", "SHADOW_AT", "THIN_AT", "Layer", "layers", "reflected", "relit", "shadow"]
+__all__ = ["CLOUD_AT", "SHADOW_AT", "SKIES", "THIN_AT", "Layer", "layers", "reflected", "relit", "shadow"]
 
 CLOUD_AT = 3.0
 """Optical thickness from which a pixel is cloud: it then reflects about a fifth of the light."""
@@ -24,6 +24,13 @@ SHADOW_AT = 0.35
 """Share of the direct light that must be missing for a pixel to be shadow."""
 BASES = {"cumulus": (900.0, 2200.0), "stratus": (1800.0, 4500.0), "cirrus": (7500.0, 11000.0)}
 """Range of heights above the ground [m]."""
+SKIES: dict[str, tuple[float, float, float]] = {
+    "scattered": (0.7, 0.0, 0.3),
+    "hazy": (0.2, 0.0, 0.8),
+    "overcast": (0.1, 0.7, 0.2),
+    "mixed": (0.35, 0.3, 0.35),
+}
+"""Kind of sky → shares of the cloud cover by the kinds of ``BASES``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +42,12 @@ class Layer:
     thickness: Floats
 
 
-def layers(canvas: Canvas, rng: np.random.Generator, cover: float) -> list[Layer]:
-    """Cloud layers that hide about ``cover`` of the ground together; none when it is 0."""
+def layers(canvas: Canvas, rng: np.random.Generator, cover: float, sky: str) -> list[Layer]:
+    """Cloud layers, mixed as ``sky`` says, that hide about ``cover`` of the ground together; none when it is 0."""
     if cover <= 0:
         return []
-    mixes = ((0.75, 0.0, 0.25), (0.2, 0.65, 0.15), (0.5, 0.35, 0.15), (0.15, 0.0, 0.85), (0.35, 0.45, 0.2))
-    mix = mixes[int(rng.integers(len(mixes)))]
     made = []
-    for kind, share in zip(BASES, mix, strict=True):
+    for kind, share in zip(BASES, SKIES[sky], strict=True):
         if share > 0:
             height = rng.uniform(*BASES[kind])
             made.append(Layer(kind, height, _thickness(canvas, rng, kind, min(cover * share, 0.98))))

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
+from data_pipelines.simulate.clouds import SKIES
 from data_pipelines.simulate.land import BIOMES
 from data_pipelines.simulate.scene import SceneSpec, SimulatedScene, simulate_scene
 from geoadapt.cubes.classes import CLOUD_CLASSES, NODATA
@@ -43,17 +44,18 @@ does on real scenes. Made again by: geoadapt prepare data=simulated data.root=TH
 
 
 def scene_specs(scenes: int, size: int, seed: int, sensors: Sequence[str]) -> dict[str, SceneSpec]:
-    """Name → what to simulate: sensors and landscapes in turn, cloud cover spread evenly from a tenth to two thirds."""
+    """Name → what to simulate: sensors, landscapes and skies in turn, cloud cover spread evenly from a tenth to two thirds."""
     if scenes < 1 or not sensors:
         raise GeoadaptError("data", f"{scenes} scenes of {list(sensors)}", "choose at least one scene and one sensor")
     landscapes = np.random.default_rng([seed, 1]).permutation(list(BIOMES))
+    skies = list(SKIES)
     found = {}
     for i in range(scenes):
         sensor = sensors[i % len(sensors)]
         cover = 0.12 + 0.55 * ((0.37 + 0.618034 * i) % 1)
         biome = str(landscapes[i % len(landscapes)])
         day = date(2021, 1, 1) + timedelta(days=int(365 * ((0.38 + 0.618034 * (i + seed)) % 1)))
-        spec = SceneSpec(size, 1000 * seed + i, sensor, day.isoformat(), round(cover, 3), biome)
+        spec = SceneSpec(size, 1000 * seed + i, sensor, day.isoformat(), round(cover, 3), biome, skies[i % len(skies)])
         found[f"simulated_{seed}_{i:02d}_{sensor}_{day:%Y%m%d}"] = spec
     return found
 

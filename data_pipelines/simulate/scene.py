@@ -17,7 +17,7 @@ from rasterio.crs import CRS
 from scipy.fft import next_fast_len
 from scipy.ndimage import gaussian_filter
 
-from data_pipelines.simulate.clouds import CLOUD_AT, SHADOW_AT, THIN_AT, Layer, layers, reflected, relit, shadow
+from data_pipelines.simulate.clouds import CLOUD_AT, SHADOW_AT, SKIES, THIN_AT, Layer, layers, reflected, relit, shadow
 from data_pipelines.simulate.land import BIOMES, Biome, surface
 from data_pipelines.simulate.noise import Canvas, Floats
 from data_pipelines.simulate.spectra import AIR, BANDS, DEFAULT_BANDS, DIFFUSE, MATERIALS, SENSORS, spectrum
@@ -50,14 +50,17 @@ class SceneSpec:
     cloud_cover: float | None = None
     """Share of the scene under cloud or thin cloud."""
     biome: str | None = None
+    sky: str | None = None
+    """Kind of cloud, of ``SKIES``."""
     bands: tuple[str, ...] = DEFAULT_BANDS
     swath_edge: bool | None = None
     """Whether the edge of the swath cuts the scene, with nodata beyond it."""
 
     def __post_init__(self) -> None:
         """Raise GeoadaptError for a value that cannot be."""
-        for key, value, known in (("sensor", self.sensor, SENSORS), ("biome", self.biome or "hills", BIOMES)):
-            if value not in known:
+        choices = (("sensor", self.sensor, SENSORS), ("biome", self.biome, BIOMES), ("sky", self.sky, SKIES))
+        for key, value, known in choices:
+            if value is not None and value not in known:
                 raise GeoadaptError(f"simulated scene, {key}", f"'{value}' is unknown", nearest(value, known))
         if self.size < 16:
             raise GeoadaptError("simulated scene, size", f"{self.size} px", "choose 16 or more")
@@ -92,6 +95,7 @@ def simulate_scene(spec: SceneSpec) -> SimulatedScene:
     name = list(BIOMES)[int(rng.integers(len(BIOMES)))]
     epsg, latitude, northing = PLACES[int(rng.integers(len(PLACES)))]
     day, cover, cut = int(rng.integers(365)), float(rng.beta(1.3, 1.7)) * 0.85, rng.random() < 0.25
+    sky_kind = list(SKIES)[int(rng.integers(len(SKIES)))]
     name = spec.biome or name
     cover = cover if spec.cloud_cover is None else spec.cloud_cover
     time = datetime(2021, 1, 1, 10, 30, tzinfo=UTC) + timedelta(days=day)
@@ -101,7 +105,7 @@ def simulate_scene(spec: SceneSpec) -> SimulatedScene:
     light = sun(time, latitude)
     season = (time.timetuple().tm_yday + (183 if latitude < 0 else 0)) % 365
     ground = _ground(canvas, rng, BIOMES[name], season, light, spec.bands)
-    sky = layers(canvas, rng, cover)
+    sky = layers(canvas, rng, cover, spec.sky or sky_kind)
     values, labels = _seen(canvas, ground, sky, light, spec.bands)
     values, labels = values[:, : spec.size, : spec.size], labels[: spec.size, : spec.size]
     values = _sensed(values, rng, spec)

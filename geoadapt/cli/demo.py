@@ -123,7 +123,9 @@ def _simulate(output: Path, seed: int, size: int, scale: Scale) -> tuple[Path, P
     from geoadapt.fields.config import SimulatedConfig
 
     ensure(SimulatedConfig(root=str(output / "data"), scenes=scale.scenes, size=scale.side, seed=seed))
-    spec = SceneSpec(size, 1000 * seed + 777, date="2021-06-08", cloud_cover=0.35, biome="farmland", swath_edge=False)
+    spec = SceneSpec(
+        size, 1000 * seed + 777, date="2021-06-08", cloud_cover=0.35, biome="farmland", sky="mixed", swath_edge=False
+    )
     made = simulate_scene(spec)
     name = f"simulated_{made.sensor}_{made.time:%Y%m%d}.tif"
     return write_image(output / "scene" / name, made), write_labels(output / "scene_truth" / name, made)

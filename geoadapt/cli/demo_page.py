@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from markupsafe import Markup
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 
@@ -62,7 +63,9 @@ def write_demo_page(
         "On two simulated scenes that training never saw, beside controls from the same run:",
         verdict(_verdicts(metrics)),
         intervals(_rows(metrics), "Cloud IoU on the simulated test scenes, 90 % intervals."),
-        f"The full report of the fit, with maps and curves, is in {report}.",
+        Markup('<p>The <a href="{}">full report of the fit</a> has maps and curves.</p>').format(
+            report.relative_to(path.parent).as_posix()
+        ),
     )
     page.add("How long it took", table(["step", "seconds"], [*seconds.items()], "Wall time on this machine."))
     versions = {name: version(name) for name in ("geoadapt", "torch", "peft", "rasterio")}

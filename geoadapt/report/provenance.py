@@ -22,10 +22,10 @@ def provenance(
         Markup('<pre class="command" tabindex="0" aria-label="Command"><code>{}</code></pre>').format(text),
         _notes(data),
         _pairs(versions),
-        Markup('<details><summary>Configuration</summary><pre tabindex="0"><code>{}</code></pre></details>').format(
-            _yaml(config)
-        ),
     ]
+    if config:
+        folded = Markup('<details><summary>Configuration</summary><pre tabindex="0"><code>{}</code></pre></details>')
+        parts.append(folded.format(_yaml(config)))
     return Markup("\n").join(parts)
 
 

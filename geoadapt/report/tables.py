@@ -52,6 +52,7 @@ def _cell(cell: Cell) -> Markup | str:
 
 def confusion(matrix: NDArray[np.integer] | NDArray[np.floating], names: Sequence[str]) -> Markup:
     """A confusion matrix (k, k), rows the truth and columns the prediction, as shares of each row, shaded."""
+    names = [name.replace("_", " ") for name in names]
     counts = np.asarray(matrix, np.float64)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)

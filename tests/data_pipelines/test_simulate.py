@@ -50,7 +50,7 @@ def test_without_clouds_everything_is_clear() -> None:
 
 
 def test_clouds_are_bright_and_shadows_dark_most_of_all_beyond_the_visible() -> None:
-    spec = SceneSpec(256, 3, biome="farmland", cloud_cover=0.35, date="2021-06-20", swath_edge=False)
+    spec = SceneSpec(256, 3, biome="farmland", sky="mixed", cloud_cover=0.35, date="2021-06-20", swath_edge=False)
     scene = simulate_scene(spec)
     clear, cloud, thin, dark = (scene.values[:, scene.labels == k].mean(axis=1) for k in range(4))
     blue, nir, swir = 0, 3, 4
@@ -107,6 +107,7 @@ def test_all_bands_can_be_had_and_tables_cover_them() -> None:
     ("wrong", "hint"),
     [
         ({"sensor": "sentinal2"}, "did you mean 'sentinel2'"),
+        ({"sky": "hasy"}, "did you mean 'hazy'"),
         ({"biome": "coasts"}, "did you mean 'coast'"),
         ({"bands": ("bleu",)}, "did you mean 'blue'"),
         ({"size": 3}, "16 or more"),
