@@ -44,7 +44,7 @@ does on real scenes. Made again by: geoadapt prepare data=simulated data.root=TH
 
 
 def scene_specs(scenes: int, size: int, seed: int, sensors: Sequence[str]) -> dict[str, SceneSpec]:
-    """Name → what to simulate: sensors, landscapes and skies in turn, cloud cover spread evenly from a tenth to two thirds."""
+    """Name → what to simulate: sensors, landscapes and skies in turn, cloud cover evenly between 0.12 and 0.67."""
     if scenes < 1 or not sensors:
         raise GeoadaptError("data", f"{scenes} scenes of {list(sensors)}", "choose at least one scene and one sensor")
     landscapes = np.random.default_rng([seed, 1]).permutation(list(BIOMES))

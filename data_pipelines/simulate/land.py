@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from data_pipelines.simulate.noise import Canvas, Floats, cells, fractal, hashed, uniform
 from data_pipelines.simulate.spectra import MATERIALS, spectrum
@@ -233,8 +234,7 @@ def _snow(
     if float(land.height.max()) < line - 300:
         return values
     patchy = fractal(canvas, rng, largest=1200, slope=1.5)
-    cover = 1 / (1 + np.exp(-(land.height - line + 110 * patchy - 160 * land.slope) / 45))
-    cover = np.clip(cover, 0, 1).astype(np.float32)
+    cover = expit((land.height - line + 110 * patchy - 160 * land.slope) / 45).astype(np.float32)
     white = spectrum(MATERIALS["snow"], bands)
     for i in range(len(bands)):
         values[i] += (white[i] * np.float32(0.93) - values[i]) * cover
