@@ -5,7 +5,6 @@ In: a folder. Out: in it ``data/ backbone/ run/ scene/ masks/ index.html``. No n
 
 from __future__ import annotations
 
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -75,12 +74,11 @@ def demo(output: Path, *, seed: int = 0, size: int = 2048, scale: Scale | None =
     Raises:
         GeoadaptError: ``output`` cannot be used.
     """
-    import torch
+    from geoadapt.inference.threads import use_threads
 
     scale = scale or Scale()
     steps = Steps()
-    threads = _threads()
-    torch.set_num_threads(threads)
+    threads = use_threads()
     print(f"geoadapt demo in {output}; everything in it is simulated\n", flush=True)
     with steps.step(f"simulating {scale.scenes} small scenes with known clouds, and one of {size} × {size} px"):
         scene = _simulate(output, seed, size, scale)
@@ -95,24 +93,6 @@ def demo(output: Path, *, seed: int = 0, size: int = 2048, scale: Scale | None =
         page = write_demo_page(output / "index.html", masked, result.metrics, notes, steps.seconds, result.page)
     _say(output, scene[0], masks, page, steps.total)
     return 0
-
-
-def _threads() -> int:
-    """As many threads as are faster than one: on a busy machine, threads waiting for each other can be far slower."""
-    import torch
-    from torch.nn.functional import conv2d
-
-    cores = os.cpu_count() or 1
-    image, weight = torch.rand(4, 16, 128, 128), torch.rand(16, 16, 3, 3)
-    taken: dict[int, float] = {}
-    for threads in (1, cores):
-        torch.set_num_threads(threads)
-        conv2d(image, weight)
-        begin = time.perf_counter()
-        for _ in range(20):
-            conv2d(image, weight)
-        taken[threads] = time.perf_counter() - begin
-    return min(taken, key=lambda threads: taken[threads])
 
 
 def _simulate(output: Path, seed: int, size: int, scale: Scale) -> tuple[Path, Path]:

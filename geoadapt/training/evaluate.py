@@ -6,12 +6,10 @@ In: a bundle and a data configuration. Out: a run folder with metrics and a page
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from geoadapt.bundle import Bundle, load_baselines, load_bundle
@@ -19,6 +17,7 @@ from geoadapt.config import InferConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS
 from geoadapt.fields.scenes import BlockSplit, Dataset, LabelledScene
+from geoadapt.inference.threads import use_threads
 from geoadapt.io.atomic import write_text
 from geoadapt.registry import build
 from geoadapt.training.page import RunStory, write_page
@@ -43,7 +42,7 @@ def evaluate(
 
     Raises GeoadaptError where the data lack a channel of the bundle, or name no scene.
     """
-    torch.set_num_threads(os.cpu_count() or 1)
+    use_threads()
     made = load_bundle(bundle, weights=weights)
     dataset: Dataset = build(DATASETS, data, seed)
     scenes = dataset.test or dataset.train

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ from geoadapt.fields.chips import BlockChips, Collate
 from geoadapt.fields.scenes import Dataset
 from geoadapt.fields.survey import Survey, survey
 from geoadapt.heads.inputs import HeadInputs
+from geoadapt.inference.threads import use_threads
 from geoadapt.io.atomic import write_text
 from geoadapt.model import AdaptedModel
 from geoadapt.registry import build
@@ -128,7 +128,7 @@ def _story(
 
 
 def _prepare(job: JobConfig, run_dir: Path) -> Setting:
-    torch.set_num_threads(job.runtime.threads or os.cpu_count() or 1)
+    log.info("%d threads", use_threads(job.runtime.threads))
     data: Dataset = build(DATASETS, job.data, job.seed)
     if not data.test and not data.test_blocks:
         names = [scene.name for scene in data.train]
