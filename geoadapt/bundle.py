@@ -60,6 +60,8 @@ class BundleCard:
     licence: str
     simulated: bool = False
     rule: dict[str, float] | None = None
+    threshold: float | None = None
+    """Cloud where its probability reaches this; None = the most probable class. Its metrics were measured so."""
     chip: int = 64
     """Side of the chips that it was trained on [px]."""
 
@@ -89,6 +91,11 @@ class Bundle:
     def classes(self) -> tuple[ClassInfo, ...]:
         """Classes it tells apart, in the order of its scores."""
         return self.card.classes
+
+    @property
+    def threshold(self) -> float | None:
+        """The probability of cloud from which it was tested; None = the most probable class."""
+        return self.card.threshold
 
     def scores(
         self,

@@ -54,7 +54,7 @@ class TrainConfig:
     augment: bool = True
     zoom: float = 2.0
     """Training chips cover between 1/zoom and zoom times their side; 1 = as they are."""
-    edge: int = 1
+    edge: int = 0
     """Training labels within this distance of another class are left out: there annotators differ most [px]."""
     gain_jitter: float = 0.15
     """Standard deviation of the per-band gain (log-normal)."""
@@ -99,7 +99,7 @@ class InferConfig:
     overlap: int = 64
     batch: int = 8
     threshold: float | None = None
-    """Cloud where its probability reaches this; None = the most probable class."""
+    """Cloud where its probability reaches this; None = as the bundle was tested, or else the most probable class."""
     cloud_buffer: int = 0
     """Clear pixels within this distance of a cloud are labelled cloud [px]."""
     probabilities: bool = False

@@ -45,6 +45,10 @@ class SegmentationBundle(Protocol):
     def multiple(self) -> int:
         """Tile sides must be a multiple of this [px]."""
 
+    @property
+    def threshold(self) -> float | None:
+        """The probability of cloud from which it was tested; None = the most probable class."""
+
     def scores(
         self, values: Tensor, valid: Tensor | None, *, time: datetime | None, resolution: float | None
     ) -> Tensor:

@@ -86,7 +86,8 @@ class Predictor(Bundle):
 
         options = StreamOptions(len(self.classes), how.tile, how.overlap, how.batch, self.multiple, torch.device("cpu"))
         sink = MemorySink(height, width)
-        product = LabelProduct(sink, self.classes, threshold=how.threshold, buffer=how.cloud_buffer)
+        threshold = self.threshold if how.threshold is None else how.threshold
+        product = LabelProduct(sink, self.classes, threshold=threshold, buffer=how.cloud_buffer)
         stream(CubeSource(date, info), scores, [product], options)
         return sink.values
 

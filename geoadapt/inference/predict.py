@@ -11,7 +11,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,8 @@ def predict(
     """
     began = time.time()
     digest = bundle_hash or str(getattr(bundle, "sha256", ""))
+    if config.threshold is None:
+        config = replace(config, threshold=bundle.threshold)
     if config.threshold is not None or config.cloud_buffer:
         class_index(bundle.classes, "cloud")
     written = Manifest(output).paths()

@@ -14,5 +14,5 @@ class CloudSegmentationConfig:
     name: str = "cloud_segmentation"
     losses: dict[str, float] = field(default_factory=lambda: {"ce": 1.0, "dice": 0.5})
     """Loss → weight, of ``ce``, ``focal``, ``dice``, ``lovasz``."""
-    class_weights: str = "balanced"
+    class_weights: str = "none"
     """``none`` or ``balanced`` (by the square root of inverse frequency in the training blocks)."""

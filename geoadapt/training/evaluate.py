@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from torch import nn
@@ -56,6 +56,8 @@ def evaluate(
     scored: dict[str, list[SceneScore]] = {}
     notes = {"test": f"the bundle {made.name}"}
     how = infer or InferConfig()
+    if how.threshold is None:
+        how = replace(how, threshold=made.threshold)
     block = getattr(data, "block", 64)
     for who, scorer in _scorers(made).items():
         multiple = made.multiple if who == "test" else 1

@@ -201,6 +201,7 @@ def _card(
         licence=model.source.licence,
         simulated=setting.data.simulated,
         rule=None if rule is None else {"blue": getattr(rule, "threshold")},  # noqa: B009
+        threshold=job.infer.threshold,
         chip=job.train.chip,
     )
 

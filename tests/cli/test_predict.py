@@ -28,6 +28,7 @@ class Threshold:
     name = "threshold"
     channels = ("blue", "green", "red")
     multiple = 1
+    threshold = None
     sha256 = "0" * 64
     classes: tuple[ClassInfo, ...] = CLOUD_CLASSES[:2]
 

@@ -25,6 +25,7 @@ class FakeBundle:
     channels: tuple[str, ...] = ("blue", "green", "red")
     classes: tuple[ClassInfo, ...] = CLOUD_CLASSES
     multiple: int = 4
+    threshold: float | None = None
     calls: list[tuple[int, ...]] = field(default_factory=list)
     before: Callable[[Tensor], None] | None = None
 

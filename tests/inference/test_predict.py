@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -122,3 +123,12 @@ def test_an_empty_folder_and_a_pattern_without_match_say_what_was_looked_for(tmp
         find_all([tmp_path])
     with pytest.raises(GeoadaptError, match="matches nothing"):
         find_all([tmp_path / "*.tif"])
+
+
+def test_a_bundles_own_threshold_decides_unless_another_is_asked_for(tmp_path: Path) -> None:
+    path = write_tif(tmp_path / "a.tif", scene(3, 40, 50), names=NAMES)
+    tiles = InferConfig(tile=32, overlap=8)
+    bundle = FakeBundle(threshold=0.32)
+    (own,) = predict([path], bundle, tmp_path / "own", tiles)
+    (asked,) = predict([path], bundle, tmp_path / "asked", replace(tiles, threshold=0.2))
+    assert 0 < own.pixels["cloud"] < asked.pixels["cloud"]
