@@ -16,12 +16,14 @@ from rasterio.enums import Resampling
 
 from geoadapt.cubes.classes import CLOUD_CLASSES, NODATA
 from geoadapt.report.charts import intervals
+from geoadapt.report.numbers import metric_interval
 from geoadapt.report.page import Page
-from geoadapt.report.pictures import MapRow, Panel, legend, maps, picture
+from geoadapt.report.pictures import MapRow, legend, maps, picture
 from geoadapt.report.provenance import provenance
-from geoadapt.report.quicklook import ERROR_KINDS, colour_errors, colour_labels, rgb
+from geoadapt.report.quicklook import ERROR_KINDS, colour_labels, rgb
+from geoadapt.report.squares import error_row, telling_squares
 from geoadapt.report.tables import confusion, table
-from geoadapt.report.verdicts import Verdict, verdict
+from geoadapt.report.verdicts import from_metrics, verdict
 
 __all__ = ["MaskedScene", "write_demo_page"]
 
@@ -61,7 +63,7 @@ def write_demo_page(
     page.add(
         "Is adapting worth it?",
         "On two simulated scenes that training never saw, beside controls from the same run:",
-        verdict(_verdicts(metrics)),
+        verdict(from_metrics(metrics, CONTROLS, ("cloud", "shadow"))),
         intervals(_rows(metrics), "Cloud IoU on the simulated test scenes, 90 % intervals."),
         Markup('<p>The <a href="{}">full report of the fit</a> has maps and curves.</p>').format(
             report.relative_to(path.parent).as_posix()
@@ -87,46 +89,16 @@ def _whole(scene: MaskedScene) -> list[str]:
 
 
 def _close(scene: MaskedScene) -> list[MapRow]:
-    """The squares with the most and with a middling number of errors."""
     truth, labels = _labels(scene.truth), _labels(scene.labels)
-    side = min(CHIP, *truth.shape)
-    places = [
-        (row, col)
-        for row in range(0, truth.shape[0] - side + 1, side)
-        for col in range(0, truth.shape[1] - side + 1, side)
-    ]
-    wrong = {p: float((_cut(truth, p, side) != _cut(labels, p, side)).mean()) for p in places}
-    order = sorted(places, key=lambda place: -wrong[place])
-    chosen = [("worst", order[0])] + [("typical", p) for p in order[len(order) // 2 :][:2] if p != order[0]]
-    return [_row(scene, kind, place, side, wrong[place], truth, labels) for kind, place in chosen]
+    rows = []
+    for square in telling_squares(truth, labels, min(CHIP, *truth.shape), each=1):
+        values, channels = _read(scene.image, (square.row, square.col, square.height, square.width))
+        rows.append(error_row(scene.image.stem, square, values, channels, truth, labels, CLOUD_CLASSES))
+    return rows
 
 
-def _row(
-    scene: MaskedScene,
-    kind: str,
-    place: tuple[int, int],
-    side: int,
-    wrong: float,
-    truth: NDArray[np.uint8],
-    labels: NDArray[np.uint8],
-) -> MapRow:
-    values, channels = _read(scene.image, (*place, side))
-    own, other = _cut(truth, place, side), _cut(labels, place, side)
-    panels = (
-        Panel("image", rgb(values, channels), photo=True),
-        Panel("truth", colour_labels(own, CLOUD_CLASSES)),
-        Panel("prediction", colour_labels(other, CLOUD_CLASSES)),
-        Panel("errors", colour_errors(own, other)),
-    )
-    return MapRow(f"row {place[0]}, column {place[1]}", f"{kind}: {100 * wrong:.1f} % of the pixels are wrong", panels)
-
-
-def _cut(values: NDArray[np.uint8], place: tuple[int, int], side: int) -> NDArray[np.uint8]:
-    return values[place[0] : place[0] + side, place[1] : place[1] + side]
-
-
-def _read(path: Path, square: tuple[int, int, int] | None = None) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """Reflectance (3, h, w) of the visible bands: of a square (row, col, side), or of all, reduced for a page."""
+def _read(path: Path, square: tuple[int, int, int, int] | None = None) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Reflectance (3, h, w) of the visible bands: of a part (row, col, height, width), or of all, reduced."""
     from rasterio.windows import Window as RasterWindow
 
     channels = ("red", "green", "blue")
@@ -137,8 +109,8 @@ def _read(path: Path, square: tuple[int, int, int] | None = None) -> tuple[NDArr
             shape = (3, round(raster.height / factor), round(raster.width / factor))
             stored = raster.read(bands, out_shape=shape, resampling=Resampling.average, masked=True)
         else:
-            row, col, side = square
-            stored = raster.read(bands, window=RasterWindow(col, row, side, side), masked=True)
+            row, col, height, width = square
+            stored = raster.read(bands, window=RasterWindow(col, row, width, height), masked=True)
         values: NDArray[np.float32] = stored.astype(np.float32).filled(np.nan) * np.float32(raster.scales[0])
     return values, channels
 
@@ -160,22 +132,9 @@ def _counts(scene: MaskedScene) -> NDArray[np.int64]:
     return np.bincount(truth[known].astype(np.int64) * k + labels[known], minlength=k * k).reshape(k, k)
 
 
-def _verdicts(metrics: Mapping[str, float]) -> list[Verdict]:
-    found = []
-    for who, control in CONTROLS.items():
-        for name in ("cloud", "shadow"):
-            if who == "rule" and name == "shadow":
-                continue
-            gain, low, high = (
-                metrics.get(f"{who}/iou_gain{end}/{name}", float("nan")) for end in ("", "_low", "_high")
-            )
-            found.append(Verdict(control, f"{name} IoU", gain, low, high))
-    return found
-
-
 def _rows(metrics: Mapping[str, float]) -> list[tuple[str, float, float, float]]:
     rows = []
     for who, name in {"test": "adapted with LoRA", **CONTROLS}.items():
-        value, low, high = (metrics.get(f"{who}/iou{end}/cloud", float("nan")) for end in ("", "_low", "_high"))
-        rows.append((name, value, low, high))
+        found = metric_interval(metrics, who, "iou/cloud")
+        rows.append((name, found.value, found.low, found.high))
     return rows

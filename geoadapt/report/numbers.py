@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["MINUS", "Interval", "number", "signed"]
+__all__ = ["MINUS", "Interval", "metric_interval", "number", "signed"]
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
@@ -44,3 +45,11 @@ def signed(value: float, digits: int = 3) -> str:
         return NOTHING
     text = f"{value:+.{digits}f}"
     return text.replace("-", MINUS)
+
+
+def metric_interval(metrics: Mapping[str, float], who: str, key: str) -> Interval:
+    """The value of ``WHO/key`` among flat metrics, with its interval; ``key`` is ``METRIC/NAME`` or ``METRIC``."""
+    metric, _, name = key.partition("/")
+    tail = f"/{name}" if name else ""
+    value, low, high = (metrics.get(f"{who}/{metric}{end}{tail}", math.nan) for end in ("", "_low", "_high"))
+    return Interval(value, low, high)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from geoadapt.report.numbers import signed
 
-__all__ = ["Verdict", "verdict"]
+__all__ = ["Verdict", "from_metrics", "verdict"]
 
 Outcome = Literal["better", "even", "worse", "unknown"]
 MARKS: dict[Outcome, tuple[str, str]] = {
@@ -64,3 +64,16 @@ def verdict(verdicts: Sequence[Verdict]) -> Markup:
         for item in verdicts
     )
     return Markup('<ul class="verdicts">{}</ul>').format(items)
+
+
+def from_metrics(metrics: Mapping[str, float], controls: Mapping[str, str], classes: Sequence[str]) -> list[Verdict]:
+    """Verdicts from flat metrics ``WHO/iou_gain…/CLASS``, one per control and class; the rule knows no shadow."""
+    found = []
+    for who, control in controls.items():
+        for name in classes:
+            if who == "rule" and name == "shadow":
+                continue
+            ends = ("", "_low", "_high")
+            gain, low, high = (metrics.get(f"{who}/iou_gain{end}/{name}", float("nan")) for end in ends)
+            found.append(Verdict(control, f"{name} IoU", gain, low, high))
+    return found

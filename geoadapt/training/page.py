@@ -10,20 +10,20 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from geoadapt.cubes.classes import NODATA, ClassInfo
+from geoadapt.cubes.classes import ClassInfo
 from geoadapt.fields.scenes import LabelledScene
 from geoadapt.io.base import Window
 from geoadapt.io.decode import decode
 from geoadapt.report.charts import curves, intervals, series
-from geoadapt.report.numbers import Interval
+from geoadapt.report.numbers import metric_interval
 from geoadapt.report.page import Page
-from geoadapt.report.pictures import MapRow, Panel, maps
+from geoadapt.report.pictures import MapRow, maps
 from geoadapt.report.provenance import provenance
-from geoadapt.report.quicklook import ERROR_KINDS, colour_errors, colour_labels, rgb
+from geoadapt.report.quicklook import ERROR_KINDS
+from geoadapt.report.squares import error_row, telling_squares
 from geoadapt.report.tables import Cell, confusion, table
-from geoadapt.report.verdicts import Verdict, verdict
+from geoadapt.report.verdicts import from_metrics, verdict
 from geoadapt.training.scoring import SceneScore
 
 __all__ = ["NAMES", "RunStory", "write_page"]
@@ -69,7 +69,7 @@ def write_page(path: Path, story: RunStory) -> Path:
     page = Page(story.title, f"{word}{story.data}")
     page.add(
         "Is it worth it?",
-        verdict(_verdicts(story, names)),
+        verdict(from_metrics(story.metrics, _controls(story), _shown(names))),
         "Paired bootstrap over blocks of the same test pixels, 90 % intervals; one seed. "
         "Neighbouring blocks resemble each other, and one scene is one place: read narrow intervals with care.",
     )
@@ -88,34 +88,19 @@ def _shown(names: Sequence[str]) -> list[str]:
     return [name for name in ("cloud", "shadow") if name in names] or list(names[:2])
 
 
-def _verdicts(story: RunStory, names: Sequence[str]) -> list[Verdict]:
-    found = []
-    for who in story.scored:
-        for name in _shown(names):
-            if who == "test" or (who == "rule" and name == "shadow"):
-                continue
-            gain, low, high = (
-                story.metrics.get(f"{who}/{key}/{name}", float("nan"))
-                for key in ("iou_gain", "iou_gain_low", "iou_gain_high")
-            )
-            found.append(Verdict(NAMES.get(who, who), f"{name} IoU", gain, low, high))
-    return found
-
-
-def _interval(story: RunStory, who: str, key: str) -> Interval:
-    metric, _, name = key.partition("/")
-    tail = f"/{name}" if name else ""
-    value, low, high = (
-        story.metrics.get(f"{who}/{metric}{part}{tail}", float("nan")) for part in ("", "_low", "_high")
-    )
-    return Interval(value, low, high)
+def _controls(story: RunStory) -> dict[str, str]:
+    return {who: NAMES.get(who, who) for who in story.scored if who != "test"}
 
 
 def _scores(story: RunStory, names: Sequence[str]) -> str:
     keys = [*(f"iou/{name}" for name in names), "miou"]
     headers = ["", *(f"IoU {name.replace('_', ' ')}" for name in names), "mean IoU", "accuracy"]
     rows = [
-        [NAMES.get(who, who), *(_interval(story, who, key) for key in keys), story.metrics.get(f"{who}/accuracy")]
+        [
+            NAMES.get(who, who),
+            *(metric_interval(story.metrics, who, key) for key in keys),
+            story.metrics.get(f"{who}/accuracy"),
+        ]
         for who in story.scored
     ]
     return table(headers, rows, "Scores on the test pixels, with 90 % intervals from a bootstrap over blocks", own=0)
@@ -132,7 +117,7 @@ def _entries(story: RunStory) -> str:
 def _whiskers(story: RunStory, name: str) -> str:
     rows = []
     for who in story.scored:
-        found = _interval(story, who, f"iou/{name}")
+        found = metric_interval(story.metrics, who, f"iou/{name}")
         rows.append((NAMES.get(who, who), found.value, found.low, found.high))
     return intervals(rows, f"IoU of {name.replace('_', ' ')}, 90 % intervals")
 
@@ -140,52 +125,13 @@ def _whiskers(story: RunStory, name: str) -> str:
 def _map_rows(story: RunStory) -> list[MapRow]:
     rows: list[MapRow] = []
     for scene, score in zip(story.scenes, story.scored["test"], strict=True):
-        for kind, window, share in _chosen(score):
-            rows.append(_map_row(scene, score, kind, window, share, story))
+        for square in telling_squares(score.truth, score.labels, CHIP):
+            window = Window(square.row, square.col, square.height, square.width)
+            values, valid = decode(scene.image.read(window), scene.image.info)
+            if valid is not None:
+                values = np.where(valid, values, np.nan)
+            rows.append(error_row(scene.name, square, values, story.channels, score.truth, score.labels, story.classes))
     return rows
-
-
-def _chosen(score: SceneScore) -> list[tuple[str, Window, float]]:
-    """The two chips with most errors and the two nearest to the median, each with its share of wrong pixels."""
-    height, width = score.truth.shape
-    found: list[tuple[float, Window]] = []
-    for row in range(0, max(1, height - CHIP // 2), CHIP):
-        for col in range(0, max(1, width - CHIP // 2), CHIP):
-            window = Window(row, col, min(CHIP, height - row), min(CHIP, width - col))
-            truth, labels = _cut(score.truth, window), _cut(score.labels, window)
-            known = truth != NODATA
-            if known.mean() > 0.2:
-                found.append((float((truth[known] != labels[known]).mean()), window))
-    if not found:
-        return []
-    found.sort(key=lambda item: -item[0])
-    middle = [item for item in found[2:]]
-    median = float(np.median([share for share, _ in found]))
-    middle.sort(key=lambda item: abs(item[0] - median))
-    return [("worst", w, s) for s, w in found[:2]] + [("typical", w, s) for s, w in middle[:2]]
-
-
-def _cut(values: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:
-    return values[window.row : window.row + window.height, window.col : window.col + window.width]
-
-
-def _map_row(
-    scene: LabelledScene, score: SceneScore, kind: str, window: Window, share: float, story: RunStory
-) -> MapRow:
-    values, valid = decode(scene.image.read(window), scene.image.info)
-    if valid is not None:
-        values = np.where(valid, values, np.nan)
-    truth, labels = _cut(score.truth, window), _cut(score.labels, window)
-    return MapRow(
-        f"{scene.name}, row {window.row}, column {window.col}",
-        f"{kind}: {100 * share:.1f} % of the labelled pixels are wrong",
-        (
-            Panel("image", rgb(values, story.channels), photo=True),
-            Panel("label", colour_labels(truth, story.classes)),
-            Panel("prediction", colour_labels(labels, story.classes)),
-            Panel("errors", colour_errors(truth, labels)),
-        ),
-    )
 
 
 def _curves(path: Path, names: Sequence[str]) -> list[str]:

@@ -16,13 +16,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from geoadapt.adapters.attach import probe
 from geoadapt.bundle import BundleCard, save_bundle
 from geoadapt.config import JobConfig
 from geoadapt.cubes.classes import ClassInfo
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS
-from geoadapt.fields.chips import BlockChips, Collate
 from geoadapt.fields.scenes import Dataset
 from geoadapt.fields.survey import Survey, survey
 from geoadapt.heads.inputs import HeadInputs
@@ -73,7 +71,6 @@ def _train(job: JobConfig, run_dir: Path, command: str) -> RunResult:
         result.steps,
         result.seconds,
     )
-    _first_probe(model, data, job)
     shutil.copyfile(result.curves, run_dir / "curves.csv")
     _keep_checkpoints(result.checkpoint.parent, run_dir / "checkpoints")
     own = Control(
@@ -145,14 +142,6 @@ def _prepare(job: JobConfig, run_dir: Path) -> Setting:
     return Setting(
         replace(job, runtime=replace(job.runtime, device=device)), data, seen, task, inputs, run_dir / "fits", device
     )
-
-
-def _first_probe(model: AdaptedModel, data: Dataset, job: JobConfig) -> None:
-    """An adapter that does not move the output would be trained for nothing: say so."""
-    chips = BlockChips(data, dict(data.val_blocks), job.train.chip)
-    batch = Collate(data.channels)([chips[0]])
-    device = next(model.parameters()).device
-    probe(model.attached, batch.to(device))
 
 
 def _test(setting: Setting, control: Control) -> list[SceneScore]:
