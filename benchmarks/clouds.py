@@ -23,7 +23,7 @@ ROWS = {
     "test": "**Galileo-nano frozen, LoRA**",
 }
 KEPT = ("iou/cloud", "iou_low/cloud", "iou_high/cloud", "iou/shadow", "iou_low/shadow", "iou_high/shadow", "miou")
-GAINS = ("iou_gain/cloud", "iou_gain_low/cloud", "iou_gain_high/cloud", "iou_gain/shadow", "iou_gain_low/shadow", "iou_gain_high/shadow")  # fmt: skip
+GAINS = tuple(f"iou_gain{end}/{name}" for name in ("cloud", "shadow") for end in ("", "_low", "_high"))
 
 
 def collect(folders: list[Path]) -> dict[str, object]:

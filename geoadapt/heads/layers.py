@@ -2,42 +2,31 @@
 
 from __future__ import annotations
 
+from math import gcd
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's usual name
 
 from geoadapt.fields.types import Batch, Field
 
-__all__ = ["ConvBlock", "PixelNorm", "Standardise", "fold_time", "half", "optical", "resize", "unfold_time"]
-
-
-class PixelNorm(nn.Module):
-    """Layer normalisation over the channels of each pixel (Liu 2022, ConvNeXt).
-
-    With statistics over a tile, the class of a pixel would depend on what else lies in its tile.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-        self.bias = nn.Parameter(torch.zeros(width))
-
-    def forward(self, values: Tensor) -> Tensor:
-        """Normalised values (n, c, h, w)."""
-        var, mean = torch.var_mean(values, dim=1, keepdim=True, correction=0)
-        return (values - mean) * (torch.rsqrt(var + 1e-5) * self.weight[:, None, None]) + self.bias[:, None, None]
+__all__ = ["ConvBlock", "Standardise", "fold_time", "half", "optical", "resize", "unfold_time"]
 
 
 class ConvBlock(nn.Sequential):
-    """Two 3×3 convolutions, each normalised per pixel, with GELU."""
+    """Two 3×3 convolutions with group normalisation and GELU.
+
+    Statistics over each tile, rather than none or the training set's, carry over best to a sensor not seen in training:
+    measured on the real scenes against batch and per-pixel layer normalisation.
+    """
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__(
             nn.Conv2d(inputs, width, 3, padding=1, bias=False),
-            PixelNorm(width),
+            nn.GroupNorm(gcd(8, width), width),
             nn.GELU(),
             nn.Conv2d(width, width, 3, padding=1, bias=False),
-            PixelNorm(width),
+            nn.GroupNorm(gcd(8, width), width),
             nn.GELU(),
         )
 
