@@ -130,7 +130,7 @@ class RuntimeConfig:
     threads: int = 0
     """0 = as many as there are cores."""
     precision: str = "auto"
-    """``fp32``, ``bf16``, or ``auto``: bf16 where the hardware has it, measured at start."""
+    """``fp32``, ``bf16``, or ``auto``: bf16 for training where the device computes in it."""
 
     def __post_init__(self) -> None:
         _within("runtime.threads", self.threads, low=0)

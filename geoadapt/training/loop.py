@@ -30,6 +30,7 @@ from geoadapt.fields.scenes import Dataset
 from geoadapt.fields.types import Batch
 from geoadapt.metrics.segmentation import confusion, iou, mean_iou
 from geoadapt.tasks.cloud_segmentation import CloudSegmentation
+from geoadapt.training.precision import chosen_precision
 
 __all__ = ["FitResult", "ParameterGroup", "fit", "seconds_per_step"]
 
@@ -158,13 +159,17 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     fitted = Fit(module, groups, task, config, seed)
-    best = ModelCheckpoint(folder / "checkpoints", "best", monitor=MONITOR, mode="max", save_top_k=1, save_last=True)
-    callbacks: list[Callback] = [best]
+    kept = folder / "checkpoints"
+    best = ModelCheckpoint(kept, "best-{step}", monitor=MONITOR, mode="max", auto_insert_metric_name=False)
+    # a new name each time: the one before is removed only after the new one is whole
+    last = ModelCheckpoint(kept, "last-{step}", auto_insert_metric_name=False, save_on_train_epoch_end=False)
+    callbacks: list[Callback] = [best, last]
     if config.max_minutes:
         callbacks.append(Timer(timedelta(minutes=config.max_minutes)))
     if config.patience:
         callbacks.append(EarlyStopping(MONITOR, mode="max", patience=config.patience))
-    table = CSVLogger(folder, name="", version="logs")
+    start = _steps_done(config.resume)
+    table = CSVLogger(folder, name="", version=f"logs-{start}")
     shown = sys.stderr.isatty()
     trainer = lightning.Trainer(
         max_steps=config.steps,
@@ -178,11 +183,10 @@ def fit(
         num_sanity_val_steps=0,
         accelerator="cpu" if runtime.device == "cpu" else "auto",
         devices=1,
-        precision=_precision(runtime),
+        precision="bf16-mixed" if chosen_precision(runtime) == "bf16" else "32-true",
         gradient_clip_val=1.0,
         use_distributed_sampler=False,
     )
-    start = _steps_done(config.resume)
     begin = time.perf_counter()
     loaders = _loaders(data, config, seed, start)
     trainer.fit(fitted, *loaders, ckpt_path=config.resume, weights_only=True if config.resume else None)
@@ -251,13 +255,6 @@ def _steps_done(resume: str | None) -> int:
     except (OSError, RuntimeError, KeyError, EOFError, UnpicklingError) as error:
         hint = "name a file in a run's checkpoints/ folder"
         raise GeoadaptError(resume, f"is no checkpoint to resume from ({type(error).__name__})", hint) from error
-
-
-def _precision(runtime: RuntimeConfig) -> Any:
-    if runtime.precision == "bf16":
-        return "bf16-mixed"
-    gpu = runtime.device != "cpu" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    return "bf16-mixed" if runtime.precision == "auto" and gpu else "32-true"
 
 
 def _quiet() -> None:

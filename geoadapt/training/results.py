@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
+from geoadapt.io.atomic import write_text
 from geoadapt.metrics.intervals import interval
 from geoadapt.metrics.segmentation import Counts, bootstrap, iou, mean_iou, scores
 from geoadapt.training.scoring import SceneScore
 
-__all__ = ["MODEL", "RunResult", "jsonable", "summarise"]
+__all__ = ["MODEL", "RunResult", "join_curves", "jsonable", "summarise"]
 
 MODEL = "test"
 """WHO stands for the model under test; every other WHO is a control's name."""
@@ -56,3 +58,18 @@ def summarise(
 def jsonable(metrics: Mapping[str, float]) -> dict[str, float | None]:
     """The metrics in order, what is not a number as null."""
     return {key: (value if np.isfinite(value) else None) for key, value in sorted(metrics.items())}
+
+
+def join_curves(newest: Path, target: Path) -> None:
+    """The curves of a fit, with those of the parts that it was resumed from (``logs-STEP/metrics.csv``) before them."""
+    start = int(newest.parent.name.rpartition("-")[2])
+    parts = [pd.read_csv(newest)]
+    for older in sorted(
+        newest.parent.parent.glob("logs-*"), key=lambda p: int(p.name.rpartition("-")[2]), reverse=True
+    ):
+        first = int(older.name.rpartition("-")[2])
+        if first < start and (older / newest.name).is_file():
+            rows = pd.read_csv(older / newest.name)
+            parts.insert(0, rows[rows["step"] < start])
+            start = first
+    write_text(target, pd.concat(parts).to_csv(index=False))

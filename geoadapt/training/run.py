@@ -31,7 +31,8 @@ from geoadapt.registry import build
 from geoadapt.tasks import TASKS
 from geoadapt.training.controls import CONTROLS, Control, Setting, fit_adapted
 from geoadapt.training.page import RunStory, write_page
-from geoadapt.training.results import MODEL, RunResult, jsonable, summarise
+from geoadapt.training.precision import chosen_precision
+from geoadapt.training.results import MODEL, RunResult, join_curves, jsonable, summarise
 from geoadapt.training.scoring import SceneScore, module_scorer, score_scenes
 
 __all__ = ["RunResult", "train"]
@@ -71,7 +72,7 @@ def _train(job: JobConfig, run_dir: Path, command: str) -> RunResult:
         result.steps,
         result.seconds,
     )
-    shutil.copyfile(result.curves, run_dir / "curves.csv")
+    join_curves(result.curves, run_dir / "curves.csv")
     _keep_checkpoints(result.checkpoint.parent, run_dir / "checkpoints")
     own = Control(
         module_scorer(model, data.channels, setting.device),
@@ -125,7 +126,7 @@ def _story(
 
 
 def _prepare(job: JobConfig, run_dir: Path) -> Setting:
-    log.info("%d threads", use_threads(job.runtime.threads))
+    threads = use_threads(job.runtime.threads)
     data: Dataset = build(DATASETS, job.data, job.seed)
     if not data.test and not data.test_blocks:
         names = [scene.name for scene in data.train]
@@ -139,9 +140,9 @@ def _prepare(job: JobConfig, run_dir: Path) -> Setting:
     inputs = HeadInputs(len(task.classes), torch.from_numpy(seen.mean), torch.from_numpy(seen.std))
     wanted = job.runtime.device
     device = ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
-    return Setting(
-        replace(job, runtime=replace(job.runtime, device=device)), data, seen, task, inputs, run_dir / "fits", device
-    )
+    runtime = replace(job.runtime, device=device)
+    log.info("%d threads, %s, %s", threads, device, chosen_precision(runtime))
+    return Setting(replace(job, runtime=runtime), data, seen, task, inputs, run_dir / "fits", device)
 
 
 def _test(setting: Setting, control: Control) -> list[SceneScore]:
