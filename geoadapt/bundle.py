@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from geoadapt.adapters import ADAPTERS
 from geoadapt.backbones import BACKBONES
+from geoadapt.backbones.weights import load_into, load_state
 from geoadapt.baselines.pixelwise import BlueRule, LinearDiscriminant
 from geoadapt.baselines.unet import SmallUnet
 from geoadapt.cubes.classes import ClassInfo
@@ -132,11 +133,13 @@ def save_bundle(path: Path, model: AdaptedModel, card: BundleCard, baselines: Ma
     return path
 
 
-def load_bundle(path: str | Path, *, device: str = "cpu", weights: str | None = None) -> Bundle:
+def load_bundle(
+    path: str | Path, *, device: str = "cpu", weights: str | None = None, allow_mismatch: bool = False
+) -> Bundle:
     """The bundle at ``path``, its adapter merged, ready to run.
 
-    ``weights`` overrides where the backbone's file is. Raises GeoadaptError for a changed byte, a missing file or key,
-    a NaN weight, or a backbone other than the one it was trained on.
+    ``weights`` overrides where the backbone's file is; ``allow_mismatch`` takes another backbone of the same shape.
+    Raises GeoadaptError for a changed byte, a missing file or key, a NaN weight, or another backbone.
     """
     folder = as_path(path)
     card, digest = read_card(folder)
@@ -154,15 +157,15 @@ def load_bundle(path: str | Path, *, device: str = "cpu", weights: str | None = 
         card.seed,
     )
     found = model.source.sha256
-    if found != card.source.get("sha256"):
+    if found != card.source.get("sha256") and not allow_mismatch:
         raise GeoadaptError(
             folder,
             f"was trained on backbone {card.source.get('file')} ({str(card.source.get('sha256'))[:12]}), "
             f"the one at hand is {model.source.file} ({str(found)[:12]})",
-            f"get it from {card.source.get('where')}, or name it with backbone.weights=…",
+            f"get it from {card.source.get('where')}, or allow the mismatch (allow_mismatch=True, --allow-mismatch)",
         )
     model.attached.load_folder(folder / "adapter")
-    load_exactly(model.head, folder / HEAD)
+    load_into(model.head, folder / HEAD)
     model.attached.merge()
     model.eval().requires_grad_(False)
     return Bundle(folder, card, model.to(device), model.spec.multiple, digest)
@@ -198,8 +201,6 @@ def read_card(folder: Path) -> tuple[BundleCard, str]:
 
 def load_baselines(bundle: Bundle) -> dict[str, Any]:
     """The fitted simple models that the bundle carries, by name."""
-    from geoadapt.backbones.weights import load_state
-
     names = [c.name for c in bundle.classes]
     made: dict[str, Any] = {}
     if bundle.card.rule is not None:
@@ -217,23 +218,8 @@ def load_baselines(bundle: Bundle) -> dict[str, Any]:
     file = bundle.path / "baselines" / "unet.safetensors"
     if file.is_file():
         made["unet"] = SmallUnet(_inputs(bundle.card))
-        load_exactly(made["unet"], file)
+        load_into(made["unet"], file)
     return made
-
-
-def load_exactly(module: nn.Module, file: Path) -> None:
-    """Fill ``module`` from ``file``; a missing, extra, misshapen or NaN tensor is an error, nothing is loaded."""
-    from geoadapt.backbones.weights import load_state
-
-    state = load_state(file)
-    wanted = {name: tuple(value.shape) for name, value in module.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in state.items()}
-    wrong = [f"{n}: missing" for n in wanted if n not in found]
-    wrong += [f"{n}: extra" for n in found if n not in wanted]
-    wrong += [f"{n}: {found[n]}, expected {s}" for n, s in wanted.items() if n in found and found[n] != s]
-    if wrong:
-        raise GeoadaptError(file, f"does not fit ({'; '.join(wrong[:5])})", "was it made for another head or adapter?")
-    module.load_state_dict(state)
 
 
 def _inputs(card: BundleCard) -> HeadInputs:

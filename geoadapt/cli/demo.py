@@ -74,7 +74,7 @@ def demo(output: Path, *, seed: int = 0, size: int = 2048, scale: Scale | None =
     Raises:
         GeoadaptError: ``output`` cannot be used.
     """
-    from geoadapt.inference.threads import use_threads
+    from geoadapt.inference.machine import use_threads
 
     scale = scale or Scale()
     steps = Steps()

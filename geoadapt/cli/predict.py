@@ -19,7 +19,7 @@ from geoadapt.io.paths import as_path
 if TYPE_CHECKING:
     from geoadapt.inference.predict import ItemResult
 
-__all__ = ["VERB", "device_of", "parse_bbox"]
+__all__ = ["VERB", "parse_bbox"]
 
 
 def parse_bbox(text: str) -> tuple[float, float, float, float]:
@@ -29,18 +29,6 @@ def parse_bbox(text: str) -> tuple[float, float, float, float]:
     except ValueError:
         raise GeoadaptError("--bbox", f"'{text}'", "write four numbers: west,south,east,north [degrees]") from None
     return west, south, east, north
-
-
-def device_of(job: JobConfig) -> str:
-    """The device that ``runtime.device`` means here; raises GeoadaptError where there is none such."""
-    import torch
-
-    wanted = job.runtime.device
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted.startswith("cuda") and not torch.cuda.is_available():
-        raise GeoadaptError("runtime.device", f"'{wanted}', and torch sees no such device", "choose cpu or auto")
-    return wanted
 
 
 def bundle_folder(name: str) -> Path:
@@ -67,10 +55,16 @@ def _predict(
     request: Request, folder: Path, output: Path, job: JobConfig, bbox: tuple[float, float, float, float] | None
 ) -> int:
     from geoadapt.bundle import load_bundle
+    from geoadapt.inference.machine import choose_device
     from geoadapt.inference.predict import predict
 
-    device = device_of(job)
-    bundle = load_bundle(folder, device=device, weights=request.flags.get("--weights"))
+    device = choose_device(job.runtime.device)
+    bundle = load_bundle(
+        folder,
+        device=device,
+        weights=request.flags.get("--weights"),
+        allow_mismatch="--allow-mismatch" in request.flags,
+    )
     with progress() as report:
         results = predict(
             request.paths,
@@ -132,6 +126,7 @@ VERB = Verb(
         Flag("--bbox", "only this part, in degrees", value="W,S,E,N"),
         Flag("--sensor", "sentinel2, landsat8 …, where names and metadata do not tell", value="S"),
         Flag("--weights", "where the backbone's weights are, if not in GEOADAPT_WEIGHTS", value="PATH"),
+        Flag("--allow-mismatch", "use the backbone at hand although the bundle was trained on another"),
         Flag("--verify", "read finished outputs again before skipping them"),
         Flag("--dry-run", "list the scenes, and stop"),
         Flag("--json", "the results as JSON"),

@@ -92,9 +92,11 @@ class Predictor(Bundle):
         return sink.values
 
 
-def load_bundle(path: str | Path, *, device: str = "cpu", weights: str | None = None) -> Predictor:
+def load_bundle(
+    path: str | Path, *, device: str = "cpu", weights: str | None = None, allow_mismatch: bool = False
+) -> Predictor:
     """The bundle at ``path``, ready to run on cubes, scenes and archives; see ``geoadapt.bundle.load_bundle``."""
-    read = read_bundle(path, device=device, weights=weights)
+    read = read_bundle(path, device=device, weights=weights, allow_mismatch=allow_mismatch)
     return Predictor(**{f.name: getattr(read, f.name) for f in fields(read)})
 
 

@@ -17,7 +17,7 @@ from geoadapt.config import InferConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS
 from geoadapt.fields.scenes import BlockSplit, Dataset, LabelledScene
-from geoadapt.inference.threads import use_threads
+from geoadapt.inference.machine import use_threads
 from geoadapt.io.atomic import write_text
 from geoadapt.registry import build
 from geoadapt.training.page import RunStory, write_page

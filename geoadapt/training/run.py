@@ -24,7 +24,7 @@ from geoadapt.fields import DATASETS
 from geoadapt.fields.scenes import Dataset
 from geoadapt.fields.survey import Survey, survey
 from geoadapt.heads.inputs import HeadInputs
-from geoadapt.inference.threads import use_threads
+from geoadapt.inference.machine import choose_device, use_threads
 from geoadapt.io.atomic import write_text
 from geoadapt.model import AdaptedModel
 from geoadapt.registry import build
@@ -126,6 +126,7 @@ def _story(
 
 
 def _prepare(job: JobConfig, run_dir: Path) -> Setting:
+    device = choose_device(job.runtime.device)
     threads = use_threads(job.runtime.threads)
     data: Dataset = build(DATASETS, job.data, job.seed)
     if not data.test and not data.test_blocks:
@@ -138,8 +139,6 @@ def _prepare(job: JobConfig, run_dir: Path) -> Setting:
     if absent:
         log.info("no pixel of %s in the training blocks", ", ".join(absent))
     inputs = HeadInputs(len(task.classes), torch.from_numpy(seen.mean), torch.from_numpy(seen.std))
-    wanted = job.runtime.device
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
     runtime = replace(job.runtime, device=device)
     log.info("%d threads, %s, %s", threads, device, chosen_precision(runtime))
     return Setting(replace(job, runtime=runtime), data, seen, task, inputs, run_dir / "fits", device)

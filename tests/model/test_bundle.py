@@ -119,6 +119,7 @@ def test_another_backbone_of_the_same_shape_is_refused_by_its_fingerprint(copy):
     (copy / "bundle.json").write_text(json.dumps(plain))
     with pytest.raises(GeoadaptError, match="was trained on backbone random weights, seed 3 .* the one at hand is"):
         load_bundle(copy)
+    assert load_bundle(copy, allow_mismatch=True).classes == CLASSES
 
 
 def test_a_missing_key_is_named_and_nothing_is_loaded(copy):

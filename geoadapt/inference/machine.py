@@ -1,4 +1,4 @@
-"""How many threads a model gets: as many as help."""
+"""Where a model runs: on which device, with how many threads."""
 
 from __future__ import annotations
 
@@ -8,9 +8,20 @@ import time
 import torch
 from torch.nn.functional import conv2d
 
-__all__ = ["use_threads"]
+from geoadapt.errors import GeoadaptError
+
+__all__ = ["choose_device", "use_threads"]
 
 ROUNDS = 20
+
+
+def choose_device(wanted: str) -> str:
+    """The device that ``runtime.device`` means here; raises GeoadaptError where there is none such."""
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted.startswith("cuda") and not torch.cuda.is_available():
+        raise GeoadaptError("runtime.device", f"'{wanted}', and torch sees no such device", "choose cpu or auto")
+    return wanted
 
 
 def use_threads(wanted: int = 0) -> int:
