@@ -106,8 +106,8 @@ def _plan(request: Request) -> Callable[[], int]:
         return lambda: _print(as_yaml(job).rstrip()) if shown == "job" else _run(request, dirs, ["--cfg", shown])
     lines = outline(job)
     if "--dry-run" in request.flags:
-        lines += [*_data_note(job), "", "nothing was run (--dry-run)"]
-        return lambda: _print("\n".join(lines))
+        lines += _data_note(job)
+        return lambda: _print("\n".join([*lines, *_cost(job), "", "nothing was run (--dry-run)"]))
     return lambda: _run(request, dirs, [])
 
 
@@ -117,6 +117,15 @@ def _data_note(job: JobConfig) -> list[str]:
         return []
     data = build(DATASETS, job.data, job.seed)
     return [f"found     {data.note}"]
+
+
+def _cost(job: JobConfig) -> list[str]:
+    """Time, memory and disk, from a few steps of the fit; data that are yet to be simulated cannot be tried."""
+    if job.data.name == "simulated" and not Path(job.data.root).is_dir():
+        return ["estimate  none before the data are made: geoadapt prepare data=simulated"]
+    from geoadapt.training.estimate import estimate
+
+    return estimate(job).lines()
 
 
 def _run(request: Request, dirs: Sequence[Path], flags: Sequence[str]) -> int:

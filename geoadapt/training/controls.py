@@ -5,44 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from torch import nn
 
-from geoadapt.adapters.attach import probe
 from geoadapt.adapters.config import FullConfig
 from geoadapt.baselines.pixelwise import BlueRule, fit_discriminant
 from geoadapt.baselines.unet import SmallUnet
 from geoadapt.config import JobConfig, TrainConfig
 from geoadapt.errors import GeoadaptError
-from geoadapt.fields.chips import BlockChips, Collate
-from geoadapt.fields.scenes import Dataset
-from geoadapt.fields.survey import Survey
-from geoadapt.heads.inputs import HeadInputs
-from geoadapt.model import AdaptedModel, build_model
-from geoadapt.tasks.cloud_segmentation import CloudSegmentation
 from geoadapt.training.loop import FitResult, ParameterGroup, fit, seconds_per_step
 from geoadapt.training.scoring import SceneScorer, module_scorer, pixel_scorer
+from geoadapt.training.setting import Setting, fit_adapted
 
-__all__ = ["CONTROLS", "Control", "Setting", "fit_adapted", "parameter_groups"]
+__all__ = ["CONTROLS", "Control"]
 
 log = logging.getLogger(__name__)
 MOST_UNET_STEPS = 4
 """A U-Net is given the adapted model's time, but no more than this many times its steps."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What every fit of a run shares."""
-
-    job: JobConfig
-    data: Dataset
-    survey: Survey
-    task: CloudSegmentation
-    inputs: HeadInputs
-    folder: Path
-    device: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,31 +36,6 @@ class Control:
     result: FitResult | None = None
     parameters: int = 0
     note: str = ""
-
-
-def fit_adapted(setting: Setting, job: JobConfig, name: str) -> tuple[AdaptedModel, FitResult]:
-    """Build and train the model that ``job`` describes."""
-    model = build_model(job.backbone, job.adapter, job.head, setting.inputs, setting.data.channels, job.seed)
-    model.to(setting.device)
-    _see_alive(model, setting)
-    log.info("%s on %s: %s", name, setting.device, model.count())
-    groups = parameter_groups(model, job)
-    result = fit(model, groups, setting.task, setting.data, job.train, job.runtime, job.seed, setting.folder / name)
-    model.to(setting.device)
-    return model, result
-
-
-def _see_alive(model: AdaptedModel, setting: Setting) -> None:
-    """An adapter that does not move the output would be trained for nothing: say so before the fit."""
-    chips = BlockChips(setting.data, dict(setting.data.val_blocks), setting.job.train.chip)
-    batch = Collate(setting.data.channels)([chips[0]])
-    probe(model.attached, batch.to(setting.device))
-
-
-def parameter_groups(model: AdaptedModel, job: JobConfig) -> list[ParameterGroup]:
-    """The head at the full rate, the adapter at its own."""
-    scale = float(getattr(job.adapter, "lr_scale", 1.0))
-    return [ParameterGroup(list(model.head.parameters())), ParameterGroup(model.attached.parameters(), scale)]
 
 
 def _rule(setting: Setting, seconds: float) -> Control:

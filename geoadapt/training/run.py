@@ -10,30 +10,22 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from geoadapt.bundle import BundleCard, save_bundle
 from geoadapt.config import JobConfig
 from geoadapt.cubes.classes import ClassInfo
-from geoadapt.errors import GeoadaptError
-from geoadapt.fields import DATASETS
-from geoadapt.fields.scenes import Dataset
-from geoadapt.fields.survey import Survey, survey
-from geoadapt.heads.inputs import HeadInputs
-from geoadapt.inference.machine import choose_device, use_threads
+from geoadapt.fields.survey import Survey
 from geoadapt.io.atomic import write_text
 from geoadapt.model import AdaptedModel
-from geoadapt.registry import build
-from geoadapt.tasks import TASKS
-from geoadapt.training.controls import CONTROLS, Control, Setting, fit_adapted
+from geoadapt.training.controls import CONTROLS, Control
 from geoadapt.training.page import RunStory, write_page
-from geoadapt.training.precision import chosen_precision
 from geoadapt.training.results import MODEL, RunResult, join_curves, jsonable, summarise
 from geoadapt.training.scoring import SceneScore, module_scorer, score_scenes
+from geoadapt.training.setting import Setting, fit_adapted, prepare
 
 __all__ = ["RunResult", "train"]
 
@@ -61,7 +53,7 @@ def train(job: JobConfig, run_dir: Path, command: str = "") -> RunResult:
 def _train(job: JobConfig, run_dir: Path, command: str) -> RunResult:
     begin = time.perf_counter()
     controls = job.train.chosen_controls()
-    setting = _prepare(job, run_dir)
+    setting = prepare(job, run_dir)
     data, task = setting.data, setting.task
     model, result = fit_adapted(setting, job, "fit")
     log.info(
@@ -123,25 +115,6 @@ def _story(
         config=asdict(job),
         curves=run_dir / "curves.csv",
     )
-
-
-def _prepare(job: JobConfig, run_dir: Path) -> Setting:
-    device = choose_device(job.runtime.device)
-    threads = use_threads(job.runtime.threads)
-    data: Dataset = build(DATASETS, job.data, job.seed)
-    if not data.test and not data.test_blocks:
-        names = [scene.name for scene in data.train]
-        raise GeoadaptError("data.test", "names no test scene", f"choose from {names}, e.g. data.test=[{names[0]}]")
-    log.info("data: %s", data.note)
-    seen = survey(data, job.seed)
-    task = build(TASKS, job.task, data, seen.counts)
-    absent = [c.name for c in task.classes if not seen.counts.get(c.value)]
-    if absent:
-        log.info("no pixel of %s in the training blocks", ", ".join(absent))
-    inputs = HeadInputs(len(task.classes), torch.from_numpy(seen.mean), torch.from_numpy(seen.std))
-    runtime = replace(job.runtime, device=device)
-    log.info("%d threads, %s, %s", threads, device, chosen_precision(runtime))
-    return Setting(replace(job, runtime=runtime), data, seen, task, inputs, run_dir / "fits", device)
 
 
 def _test(setting: Setting, control: Control) -> list[SceneScore]:

@@ -17,6 +17,7 @@ from geoadapt.fields.config import CsmaskConfig
 from geoadapt.heads.config import UnetConfig
 from geoadapt.inference.cube import load_bundle
 from geoadapt.tasks.config import CloudSegmentationConfig
+from geoadapt.training.estimate import estimate
 from geoadapt.training.evaluate import evaluate
 from geoadapt.training.run import train
 from tests.training.small import labelled
@@ -175,3 +176,11 @@ def test_a_checkpoint_that_is_none_is_refused_by_name(root, tmp_path):
     (tmp_path / "x.ckpt").write_bytes(b"no checkpoint")
     with pytest.raises(GeoadaptError, match=r"x\.ckpt: is no checkpoint to resume from"):
         train(job(root, controls="none", resume=str(tmp_path / "x.ckpt")), tmp_path / "r", "")
+
+
+def test_an_estimate_counts_all_fits_and_writes_nothing(root):
+    alone, beside = estimate(job(root, controls="none")), estimate(job(root))
+    assert alone.count.trainable == beside.count.trainable > 0
+    assert beside.disk > alone.disk > 0 and alone.seconds > 0 and alone.memory > 50
+    assert estimate(job(root, max_minutes=1e-6)).seconds < 1e-3
+    assert {p.name for p in root.iterdir()} == {"landsat7.npz", "sentinel2.npz"}

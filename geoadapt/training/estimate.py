@@ -1,0 +1,58 @@
+"""What a run would cost, from a few steps of it.
+
+In: a checked JobConfig. Out: time, memory and disk, without anything written.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from geoadapt.config import JobConfig
+from geoadapt.model import ParameterCount, build_model
+from geoadapt.training.loop import seconds_per_step
+from geoadapt.training.setting import prepare
+
+__all__ = ["Estimate", "estimate"]
+
+FITS = {"unet": 1.0, "random_backbone": 1.0, "full_finetune": 1.1}
+"""Controls that are trained, and their time over the adapted model's."""
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Seconds of all fits [s], memory of the process [MiB], disk of checkpoints and bundle [MiB]."""
+
+    seconds: float
+    memory: float
+    disk: float
+    count: ParameterCount
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        return [
+            f"model     {self.count}",
+            f"estimate  {self.seconds / 60:.1f} min of fitting, {self.memory:.0f} MiB of memory, "
+            f"{self.disk:.0f} MiB on disk",
+        ]
+
+
+def estimate(job: JobConfig) -> Estimate:
+    """The cost of a run on this machine as busy as it is now; raises what the run itself would raise at its start."""
+    with tempfile.TemporaryDirectory() as folder:
+        setting = prepare(job, Path(folder))
+        model = build_model(job.backbone, job.adapter, job.head, setting.inputs, setting.data.channels, job.seed)
+        model.to(setting.device)
+        each = seconds_per_step(model, setting.task, setting.data, job.train, job.seed)
+    count = model.count()
+    fits = 1 + sum(FITS.get(name, 0.0) for name in job.train.chosen_controls())
+    # weights and two moments of AdamW in two checkpoints per fit, kept once more in the run folder, and the bundle
+    disk = (4 * 3 * 2 * count.trainable * (fits + 1) + 4 * count.trainable) / MIB
+    seconds = each * job.train.steps * fits
+    if job.train.max_minutes:
+        seconds = min(seconds, 60 * job.train.max_minutes * fits)
+    return Estimate(seconds, psutil.Process().memory_info().rss / MIB, disk, count)

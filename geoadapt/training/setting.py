@@ -1,0 +1,90 @@
+"""What every fit of a run shares, and the fit of an adapted model.
+
+In: a checked JobConfig. Out: data, task and device; a trained model.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from geoadapt.adapters.attach import probe
+from geoadapt.config import JobConfig
+from geoadapt.errors import GeoadaptError
+from geoadapt.fields import DATASETS
+from geoadapt.fields.chips import BlockChips, Collate
+from geoadapt.fields.scenes import Dataset
+from geoadapt.fields.survey import Survey, survey
+from geoadapt.heads.inputs import HeadInputs
+from geoadapt.inference.machine import choose_device, use_threads
+from geoadapt.model import AdaptedModel, build_model
+from geoadapt.registry import build
+from geoadapt.tasks import TASKS
+from geoadapt.tasks.cloud_segmentation import CloudSegmentation
+from geoadapt.training.loop import FitResult, ParameterGroup, fit
+from geoadapt.training.precision import chosen_precision
+
+__all__ = ["Setting", "fit_adapted", "prepare"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What every fit of a run shares."""
+
+    job: JobConfig
+    data: Dataset
+    survey: Survey
+    task: CloudSegmentation
+    inputs: HeadInputs
+    folder: Path
+    device: str
+
+
+def prepare(job: JobConfig, run_dir: Path) -> Setting:
+    """Data, task and device of a run; raises GeoadaptError where no test scene is named or nothing is labelled."""
+    device = choose_device(job.runtime.device)
+    threads = use_threads(job.runtime.threads)
+    data: Dataset = build(DATASETS, job.data, job.seed)
+    if not data.test and not data.test_blocks:
+        names = [scene.name for scene in data.train]
+        raise GeoadaptError("data.test", "names no test scene", f"choose from {names}, e.g. data.test=[{names[0]}]")
+    log.info("data: %s", data.note)
+    seen = survey(data, job.seed)
+    task = build(TASKS, job.task, data, seen.counts)
+    absent = [c.name for c in task.classes if not seen.counts.get(c.value)]
+    if absent:
+        log.info("no pixel of %s in the training blocks", ", ".join(absent))
+    inputs = HeadInputs(len(task.classes), torch.from_numpy(seen.mean), torch.from_numpy(seen.std))
+    runtime = replace(job.runtime, device=device)
+    log.info("%d threads, %s, %s", threads, device, chosen_precision(runtime))
+    return Setting(replace(job, runtime=runtime), data, seen, task, inputs, run_dir / "fits", device)
+
+
+def fit_adapted(setting: Setting, job: JobConfig, name: str) -> tuple[AdaptedModel, FitResult]:
+    """Build and train the model that ``job`` describes."""
+    model = build_model(job.backbone, job.adapter, job.head, setting.inputs, setting.data.channels, job.seed)
+    model.to(setting.device)
+    _see_alive(model, setting)
+    log.info("%s on %s: %s", name, setting.device, model.count())
+    groups = parameter_groups(model, job)
+    result = fit(model, groups, setting.task, setting.data, job.train, job.runtime, job.seed, setting.folder / name)
+    model.to(setting.device)
+    return model, result
+
+
+def _see_alive(model: AdaptedModel, setting: Setting) -> None:
+    """An adapter that does not move the output would be trained for nothing: say so before the fit."""
+    chips = BlockChips(setting.data, dict(setting.data.val_blocks), setting.job.train.chip)
+    batch = Collate(setting.data.channels)([chips[0]])
+    probe(model.attached, batch.to(setting.device))
+
+
+def parameter_groups(model: AdaptedModel, job: JobConfig) -> list[ParameterGroup]:
+    """The head at the full rate, the adapter at its own."""
+    scale = float(getattr(job.adapter, "lr_scale", 1.0))
+    return [ParameterGroup(list(model.head.parameters())), ParameterGroup(model.attached.parameters(), scale)]
