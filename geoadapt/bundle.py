@@ -29,6 +29,7 @@ from geoadapt.io.atomic import staged_folder
 from geoadapt.io.paths import as_path
 from geoadapt.model import AdaptedModel, build_model, image_batch
 from geoadapt.registry import from_plain, look_up
+from geoadapt.report.numbers import number
 
 __all__ = ["FORMAT", "Bundle", "BundleCard", "load_bundle", "save_bundle"]
 
@@ -234,7 +235,14 @@ def _baseline_state(name: str, baseline: object) -> dict[str, Tensor]:
     raise GeoadaptError("bundle", f"baseline '{name}' of type {type(baseline).__name__} cannot be stored", "")
 
 
-def _check_files(folder: Path, files: Mapping[str, str]) -> None:
+def _check_files(folder: Path, files: object) -> None:
+    """Raise where a file is missing, changed, outside the folder, or one that the card does not name."""
+    if not isinstance(files, dict):
+        raise GeoadaptError(folder / CARD, "names no files", "the bundle is damaged; take a fresh copy")
+    present = {str(file.relative_to(folder)): file for file in sorted(folder.rglob("*.*")) if file.is_file()}
+    for name, file in present.items():
+        if file.suffix in (".safetensors", ".json") and name not in files and name != CARD:
+            raise GeoadaptError(file, f"is not named in {CARD}, so its hash is unknown", "take a fresh copy")
     for name, expected in files.items():
         file = folder / name
         if Path(name).is_absolute() or ".." in Path(name).parts or file.is_symlink():
@@ -251,13 +259,16 @@ def _sha256(file: Path) -> str:
 
 
 def _readme(card: BundleCard) -> str:
-    scores = "\n".join(f"| {name} | {value:.3f} |" for name, value in sorted(card.metrics.items()))
+    scores = "\n".join(f"| {name} | {number(value)} |" for name, value in sorted(card.metrics.items()))
+    state = "fully fine-tuned" if card.adapter["name"] == "full" else "frozen"
+    base = f"base_model: {card.source['where']}\n" if card.source.get("where") else ""
+    rule = "" if card.threshold is None else f"Cloud where its probability reaches {card.threshold:g}.\n"
     simulated = "\n**Trained on simulated data.**\n" if card.simulated else ""
     return (
-        f"---\nbase_model: {card.source.get('where')}\nlibrary_name: geoadapt\nlicense: {card.licence}\n---\n\n"
+        f"---\n{base}library_name: geoadapt\nlicense: {card.licence}\n---\n\n"
         f"# {card.name}\n{simulated}\n"
-        f"Task {card.task}; backbone {card.source.get('name')} (frozen), adapter {card.adapter['name']}, "
+        f"Task {card.task}; backbone {card.source.get('name')} ({state}), adapter {card.adapter['name']}, "
         f"head {card.head['name']}.\nChannels: {', '.join(card.channels)} [{card.units}].\n"
-        f"Classes: {', '.join(f'{c.value} {c.name}' for c in card.classes)}.\nData: {card.data}.\n\n"
+        f"Classes: {', '.join(f'{c.value} {c.name}' for c in card.classes)}.\n{rule}Data: {card.data}.\n\n"
         f"    {card.command}\n\n| metric | value |\n|---|---|\n{scores}\n"
     )

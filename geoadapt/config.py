@@ -73,8 +73,9 @@ class TrainConfig:
         for name in ("steps", "batch", "val_every", "bootstrap"):
             _within(f"train.{name}", getattr(self, name), low=1)
         _within("train.chip", self.chip, low=8, unit=" px")
-        for name in ("weight_decay", "patience", "gain_jitter", "offset_jitter", "workers"):
+        for name in ("weight_decay", "patience", "edge", "gain_jitter", "offset_jitter", "workers"):
             _within(f"train.{name}", getattr(self, name), low=0)
+        _within("train.zoom", self.zoom, low=1)
         for name in ("warmup", "band_dropout"):
             _within(f"train.{name}", getattr(self, name), low=0, high=1)
         if not 0 < self.lr < math.inf:

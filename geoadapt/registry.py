@@ -75,6 +75,8 @@ def _typed(config: type[T], plain: Mapping[str, Any], where: str) -> T:
     from omegaconf.errors import OmegaConfBaseException
 
     hints = get_type_hints(config)
+    # label values are numbers to who types them, and names to a mapping of names
+    plain = {k: {str(i): v for i, v in m.items()} if isinstance(m, Mapping) else m for k, m in plain.items()}
     try:
         draft = OmegaConf.structured(config)
         for key, value in plain.items():

@@ -13,6 +13,9 @@ from geoadapt.errors import GeoadaptError
 
 __all__ = ["Attached", "load_tensors", "save_tensors"]
 
+FILE = "new.safetensors"
+"""What an adapter without tensors of its own stores of the backbone's new parameters."""
+
 
 class Attached:
     """A backbone with an adapter in it; this one changes nothing, and others override what they need to."""
@@ -20,11 +23,14 @@ class Attached:
     def __init__(self, backbone: nn.Module) -> None:
         self.backbone = backbone
         """Callable with a Batch, as before."""
+        names = getattr(backbone, "trainable", ())
+        self.new = {n: p for n, p in backbone.named_parameters() if n in names}
+        """What the backbone holds that nobody has trained yet: the kernels of new channels, for one."""
         self.merged = False
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
         """The adapter's trainable parameters by the keys of ``state``."""
-        return {}
+        return {} if self.merged else self.new
 
     def parameters(self) -> list[nn.Parameter]:
         """The adapter's trainable parameters."""
@@ -34,8 +40,15 @@ class Attached:
         """Adapted module → its adapter parameters, each of which must reach the output."""
         return {}
 
+    def freeze(self) -> None:
+        """Leave nothing of the backbone trainable but what is new in it."""
+        self.backbone.requires_grad_(False)
+        for parameter in self.new.values():
+            parameter.requires_grad_(True)
+
     def merge(self) -> None:
         """Fold the adapter into the backbone's weights; outputs stay, and the adapter is gone."""
+        self.backbone.requires_grad_(False)
         self.merged = True
 
     def state(self) -> dict[str, Tensor]:
@@ -54,10 +67,15 @@ class Attached:
                 mine[key].copy_(value)
 
     def save(self, folder: Path) -> None:
-        """Write the adapter's files into a folder."""
+        """Write the adapter's files into a folder; none where nothing is trained."""
+        if self.named_parameters():
+            folder.mkdir(parents=True, exist_ok=True)
+            save_tensors(folder / FILE, self.state())
 
     def load_folder(self, folder: Path) -> None:
         """Read what ``save`` wrote; raises GeoadaptError where it is not this adapter's."""
+        if self.named_parameters():
+            self.load(load_tensors(folder / FILE), folder / FILE)
 
     def _must_be_there(self, what: str) -> None:
         if self.merged:

@@ -25,6 +25,10 @@ class LoraConfig:
     def __post_init__(self) -> None:
         if self.r < 1:
             raise GeoadaptError("adapter.r", f"rank {self.r}", "choose 1 or more")
+        if self.alpha < 1:
+            raise GeoadaptError("adapter.alpha", f"{self.alpha}", "choose 1 or more")
+        if not 0 <= self.dropout < 1:
+            raise GeoadaptError("adapter.dropout", f"{self.dropout}", "choose 0 or more and less than 1")
         if self.last_blocks is not None and self.last_blocks < 1:
             raise GeoadaptError("adapter.last_blocks", f"{self.last_blocks}", "choose 1 or more, or null for all")
 
@@ -43,3 +47,7 @@ class FullConfig:
     name: str = "full"
     lr_scale: float = 0.1
     """The backbone's learning rate over the head's."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.lr_scale < float("inf"):
+            raise GeoadaptError("adapter.lr_scale", f"{self.lr_scale}", "choose a positive number, such as 0.1")

@@ -39,21 +39,26 @@ class Lora(Attached):
         except ValueError as error:
             raise GeoadaptError("adapter.targets", str(error).splitlines()[0], "choose linear layers") from error
         self._card = card
+        for parameter in self.new.values():
+            parameter.requires_grad_(True)
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
-        """The two factors of every adapted layer, by peft's keys."""
+        """The two factors of every adapted layer, and what is new in the backbone, by peft's keys."""
         if self.merged:
             return {}
-        return {
+        factors = {
             name.replace(".default", ""): parameter
             for name, parameter in self._peft.named_parameters()
             if ".lora_" in name
         }
+        return factors | {f"base_model.model.{name}": parameter for name, parameter in self.new.items()}
 
     def modules(self) -> dict[str, list[nn.Parameter]]:
         """Adapted layer → its factors."""
         found: dict[str, list[nn.Parameter]] = {}
         for key, parameter in self.named_parameters().items():
+            if ".lora_" not in key:
+                continue
             name = key.removeprefix("base_model.model.").rsplit(".lora_", 1)[0]
             found.setdefault(name, []).append(parameter)
         return found

@@ -78,9 +78,10 @@ class Full(Attached):
 
 
 def build_none(config: HeadOnlyConfig, backbone: nn.Module) -> Attached:
-    """The backbone as published."""
-    backbone.requires_grad_(False)
-    return Attached(backbone)
+    """The backbone as published; only what is new in it is trained."""
+    attached = Attached(backbone)
+    attached.freeze()
+    return attached
 
 
 def build_full(config: FullConfig, backbone: nn.Module) -> Full:

@@ -3,7 +3,7 @@
 One file per family; the dict below is the whole registry.
 """
 
-from geoadapt.backbones.config import GalileoConfig, SmallVitConfig
+from geoadapt.backbones.config import DlL8s2UvConfig, GalileoConfig, PrithviEoConfig, SmallVitConfig
 from geoadapt.registry import Entry
 
 __all__ = ["BACKBONES"]
@@ -13,4 +13,12 @@ BACKBONES: dict[str, Entry] = {
     "galileo_tiny": Entry(GalileoConfig, "geoadapt.backbones.galileo:build"),
     "galileo_base": Entry(GalileoConfig, "geoadapt.backbones.galileo:build"),
     "small_vit": Entry(SmallVitConfig, "geoadapt.backbones.small_vit:build"),
+    "dl_l8s2_uv": Entry(DlL8s2UvConfig, "geoadapt.backbones.dl_l8s2_uv:build"),
+    "prithvi_eo_v1_100": Entry(PrithviEoConfig, "geoadapt.backbones.prithvi_eo:build"),
+    "prithvi_eo_v2_tiny_tl": Entry(PrithviEoConfig, "geoadapt.backbones.prithvi_eo:build"),
+    "prithvi_eo_v2_100_tl": Entry(PrithviEoConfig, "geoadapt.backbones.prithvi_eo:build"),
+    "prithvi_eo_v2_300": Entry(PrithviEoConfig, "geoadapt.backbones.prithvi_eo:build"),
+    "prithvi_eo_v2_300_tl": Entry(PrithviEoConfig, "geoadapt.backbones.prithvi_eo:build"),
+    "prithvi_eo_v2_600": Entry(PrithviEoConfig, "geoadapt.backbones.prithvi_eo:build"),
+    "prithvi_eo_v2_600_tl": Entry(PrithviEoConfig, "geoadapt.backbones.prithvi_eo:build"),
 }

@@ -246,7 +246,7 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise GeoadaptError(path, f"not a whole PyTorch file ({first})", "get it again") from error
     if isinstance(loaded, Mapping):
-        for key in ("state_dict", "model"):
+        for key in [k for k in loaded if str(k).endswith("state_dict") or k == "model"]:
             if isinstance(loaded.get(key), Mapping):
                 loaded = loaded[key]
     if not isinstance(loaded, Mapping) or not all(isinstance(v, Tensor) for v in loaded.values()):

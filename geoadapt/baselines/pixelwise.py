@@ -47,7 +47,8 @@ class LinearDiscriminant:
 
     def scores(self, values: Tensor, valid: Tensor | None) -> Tensor:
         """Posterior probabilities (b, k, h, w)."""
-        linear = torch.einsum("kc,bchw->bkhw", self.weight, values) + self.bias[:, None, None]
+        weight, bias = self.weight.to(values.device), self.bias.to(values.device)
+        linear = torch.einsum("kc,bchw->bkhw", weight, values) + bias[:, None, None]
         return linear.softmax(dim=1)
 
 

@@ -59,7 +59,8 @@ def run_jobs(
 ) -> list[BaseException]:
     """Call ``work(job, run_dir)`` for every job that Hydra makes of the overrides (several with ``--multirun``).
 
-    A job that fails does not stop the others: what was raised is returned. Hydra makes the folders and logs there.
+    A job that fails does not stop the others: what was raised is returned, its folder as a note.
+    Hydra makes the folders; raises GeoadaptError where it cannot.
     """
     import hydra
     from hydra.core.hydra_config import HydraConfig
@@ -67,14 +68,20 @@ def run_jobs(
     failures: list[BaseException] = []
 
     def task(composed: Any) -> None:
+        folder = Path(HydraConfig.get().runtime.output_dir)
         try:
-            work(_job(composed), Path(HydraConfig.get().runtime.output_dir))
+            work(_job(composed), folder)
         except Exception as error:
+            error.add_note(f"run folder: {folder}")
             failures.append(error)
 
     words = [f"hydra.job.name={name}", *_words(overrides, config_dirs)]
     with _arguments([*flags, *words]):
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
+        try:
+            hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
+        except OSError as error:
+            folder = error.filename or "hydra.run.dir"
+            raise GeoadaptError(folder, f"cannot be made ({error.strerror})", "choose another hydra.run.dir") from error
     return failures
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from geoadapt.cli.compose import as_yaml, compose, run_jobs
 from geoadapt.cli.grammar import Flag, Request, Verb
 from geoadapt.cli.predict import bundle_folder
-from geoadapt.cli.train import headline, make_data, outline
+from geoadapt.cli.train import data_note, headline, make_data, outline
 from geoadapt.config import JobConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.atomic import write_text
@@ -25,8 +25,22 @@ def _plan(request: Request) -> Callable[[], int]:
         found = ", ".join(request.paths) or "none is named"
         raise GeoadaptError("evaluate", f"takes one bundle: {found}", "geoadapt evaluate BUNDLE data=… data.root=…")
     bundle = bundle_folder(request.paths[0])
-    outline(compose(request.overrides))
+    job = compose(request.overrides)
+    outline(job)
+    if "--dry-run" in request.flags:
+        note = data_note(job)
+        return lambda: _dry_run(bundle, note)
     return lambda: _run(request, bundle)
+
+
+def _dry_run(bundle: Path, note: list[str]) -> int:
+    """What would be scored on what; only the bundle's card is read, and its files compared with it."""
+    from geoadapt.bundle import read_card
+
+    card, _ = read_card(bundle)
+    print("\n".join([f"bundle    {card.name}, on {', '.join(card.channels)}", *note]))
+    print("\nnothing was run (--dry-run)")
+    return 0
 
 
 def _run(request: Request, bundle: Path) -> int:
@@ -34,7 +48,8 @@ def _run(request: Request, bundle: Path) -> int:
         from geoadapt.training.evaluate import evaluate
 
         LOG.info("run folder: %s", folder)
-        shown = {"bundle": str(bundle), "data": asdict(job.data), "infer": asdict(job.infer), "seed": job.seed}
+        shown: dict[str, object] = {name: asdict(getattr(job, name)) for name in ("data", "infer", "runtime")}
+        shown |= {"bundle": str(bundle), "seed": job.seed}
         write_text(folder / "config.yaml", as_yaml(shown))
         make_data(job)
         result = evaluate(
@@ -42,9 +57,11 @@ def _run(request: Request, bundle: Path) -> int:
             job.data,
             folder,
             infer=job.infer,
+            runtime=job.runtime,
             seed=job.seed,
             bootstrap=job.train.bootstrap,
             weights=request.flags.get("--weights"),
+            allow_mismatch="--allow-mismatch" in request.flags,
             command=request.command,
         )
         print("\n".join([*headline(result), f"page    {result.page}"]))
@@ -59,7 +76,11 @@ VERB = Verb(
     summary="score a bundle, and the simple models it carries, on labelled data; writes metrics and a page",
     plan=_plan,
     paths="BUNDLE",
-    flags=(Flag("--weights", "where the backbone's weights are, if not in GEOADAPT_WEIGHTS", value="PATH"),),
+    flags=(
+        Flag("--weights", "where the backbone's weights are, if not in GEOADAPT_WEIGHTS", value="PATH"),
+        Flag("--allow-mismatch", "use the backbone at hand although the bundle was trained on another"),
+        Flag("--dry-run", "check the bundle and the data, and stop"),
+    ),
     sections=("data", "infer", "runtime", "train", "seed", "hydra"),
     examples=("geoadapt evaluate outputs/run/bundle data=csmask data.test=[sentinel2] hydra.run.dir=DIR",),
 )

@@ -18,6 +18,7 @@ from geoadapt.fields import DATASETS
 from geoadapt.io.atomic import write_text
 from geoadapt.io.paths import as_path
 from geoadapt.registry import build
+from geoadapt.report.numbers import number
 
 if TYPE_CHECKING:
     from geoadapt.training.results import RunResult
@@ -75,7 +76,7 @@ def outline(job: JobConfig) -> list[str]:
 def headline(result: RunResult) -> list[str]:
     """The mean IoU of the model and of every control."""
     found = {key: value for key, value in result.metrics.items() if key.count("/") == 1 and key.endswith("/miou")}
-    return [f"  {key:<28}{value:.3f}" for key, value in found.items()]
+    return [f"  {key:<28}{number(value)}" for key, value in found.items()]
 
 
 def closing(result: RunResult) -> str:
@@ -106,12 +107,12 @@ def _plan(request: Request) -> Callable[[], int]:
         return lambda: _print(as_yaml(job).rstrip()) if shown == "job" else _run(request, dirs, ["--cfg", shown])
     lines = outline(job)
     if "--dry-run" in request.flags:
-        lines += _data_note(job)
+        lines += data_note(job)
         return lambda: _print("\n".join([*lines, *_cost(job), "", "nothing was run (--dry-run)"]))
     return lambda: _run(request, dirs, [])
 
 
-def _data_note(job: JobConfig) -> list[str]:
+def data_note(job: JobConfig) -> list[str]:
     """What the data set found; raises GeoadaptError where it cannot be read or split as asked."""
     if job.data.name == "simulated":
         return []
@@ -134,10 +135,10 @@ def _run(request: Request, dirs: Sequence[Path], flags: Sequence[str]) -> int:
         _print(closing(train(job, folder, command=request.command)))
 
     failures = run_jobs(work, "train", request.overrides, config_dirs=dirs, flags=flags)
-    if len(failures) == 1:
+    if failures and "--multirun" not in flags:
         raise failures[0]
     for failure in failures:
-        LOG.error("error: %s", failure)
+        LOG.error("error: %s (%s)", failure, "; ".join(failure.__notes__))
     return 1 if failures else 0
 
 

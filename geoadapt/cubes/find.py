@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,16 @@ from geoadapt.io.landsat import band_scales, find_mtl, landsat_sensor, read_mtl
 from geoadapt.io.listing import BandFile, SceneFiles
 from geoadapt.io.safe import is_safe, read_safe
 
-__all__ = ["RASTER_SUFFIXES", "find_scenes", "group_files", "group_scenes", "name_bands"]
+__all__ = [
+    "RASTER_SUFFIXES",
+    "find_scenes",
+    "group_files",
+    "group_scenes",
+    "name_bands",
+    "rasters_beside",
+    "rasters_in",
+    "rasters_without_band",
+]
 
 RASTER_SUFFIXES: tuple[str, ...] = (".tif", ".tiff", ".jp2", ".vrt", ".img", ".png", ".jpg", ".hdf", ".h5", ".nc")
 
@@ -27,20 +37,46 @@ _NAMED = r"coastal|aerosol|blue|green|red|rededge\d*|nir\d*|cirrus|swir\d*|pan|l
 _BAND_FILE = re.compile(
     rf"^(?P<prefix>.*?)(?:^|[._-])(?P<band>{_NUMBERED}|{_NAMED})(?P<rest>(?:_(?:toa|sr|boa|10m|20m|60m))*)$", re.I
 )
+_AUXILIARY = re.compile(
+    r"(?:^|[._-])(?:SCL|AOT|WVP|TCI|PVI|PREVIEW|THUMB\w*|CL[MPD]|F?MASK|MSK_\w+|B?QA\w*|ST_[A-Z]+|[SV][AZ]A)(?:_[126]0m)?$",
+    re.I,
+)
+"""Layers that products put beside their bands: classifications, quality flags, angles, previews."""
 
 
 def find_scenes(path: Path, sensor: str | None = None) -> list[SceneFiles]:
     """The scenes whose bands lie in separate files under ``path``; empty where ``path`` is no such folder.
 
-    Raises GeoadaptError where a folder holds no raster, or the sensor of numbered bands is unknown.
+    One file that is called like a band, beside rasters that are not, is an image by itself: ``rasters_beside`` tells
+    those. Raises GeoadaptError where a folder holds no raster, or the sensor of numbered bands is unknown.
     """
     if is_safe(path):
         return [_with_sensor(read_safe(path), sensor)]
     if not path.is_dir():
         return []
-    files = sorted(p for p in path.iterdir() if p.suffix.lower() in RASTER_SUFFIXES and p.is_file())
-    groups = group_files(files, path)
+    groups = group_files(rasters_in(path), path)
+    several = {prefix: bands for prefix, bands in groups.items() if len(bands) > 1}
+    claimed = {file for bands in groups.values() for file in bands.values()}
+    if _others(rasters_in(path), claimed, several):
+        groups = several
     return [_scene(path, prefix, bands, sensor) for prefix, bands in sorted(groups.items())]
+
+
+def rasters_in(folder: Path) -> list[Path]:
+    """The raster files of a folder itself, by name."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in RASTER_SUFFIXES and p.is_file())
+
+
+def rasters_beside(folder: Path, scenes: Sequence[SceneFiles]) -> list[Path]:
+    """Rasters of a folder that belong to none of its ``scenes``: neither a band of one nor a layer under its name."""
+    claimed = {Path(band.path) for scene in scenes for band in scene.bands}
+    return _others(rasters_in(folder), claimed, {s.tags.get("scene", "") for s in scenes if len(s.bands) > 1})
+
+
+def rasters_without_band(folder: Path) -> list[Path]:
+    """Rasters of a folder that are images by their names alone, whatever is wrong with the band files beside them."""
+    found = {f: band for f in rasters_in(folder) if (band := _BAND_FILE.match(f.stem))}
+    return _others(rasters_in(folder), set(found), {band["prefix"].rstrip("._-") for band in found.values()})
 
 
 def group_scenes(files: list[Path], sensor: str | None = None) -> list[SceneFiles]:
@@ -75,6 +111,16 @@ def group_files(files: list[Path], where: Path) -> dict[str, dict[str, Path]]:
             file = better
         groups[prefix][band] = file
     return dict(groups)
+
+
+def _others(files: Iterable[Path], claimed: set[Path], prefixes: Collection[str]) -> list[Path]:
+    """Files that are no band, no coarser copy of one, and no layer under a scene's name or by a product's own word."""
+    if not claimed:
+        return list(files)
+    own = tuple(prefix + mark for prefix in prefixes if prefix for mark in "._-")
+    left = [f for f in files if f not in claimed and not _AUXILIARY.search(f.stem) and not f.name.startswith(own)]
+    found = [(f, _BAND_FILE.match(f.stem)) for f in left]
+    return [f for f, band in found if band is None or band["prefix"].rstrip("._-") not in prefixes]
 
 
 def name_bands(scene: SceneFiles, sensor: Sensor | None) -> SceneFiles:

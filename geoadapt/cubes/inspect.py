@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
@@ -22,11 +21,15 @@ from rasterio.io import DatasetReader
 from geoadapt.cubes.area import bounds_degrees
 from geoadapt.cubes.bands import REFLECTIVE, common_name
 from geoadapt.cubes.checks import sample, zero_corners
+from geoadapt.cubes.dates import time_in_name
+from geoadapt.cubes.described import BandReport, Report
 from geoadapt.cubes.scene import Reading, open_files, scenes_at
+from geoadapt.cubes.sensors import sensor_in_tags
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.base import Source, SourceInfo
 from geoadapt.io.gdal import local_file, open_dataset, quiet
 from geoadapt.io.listing import SceneFiles
+from geoadapt.io.paths import as_path
 from geoadapt.io.raster import RasterSource
 from geoadapt.io.zarr_read import is_store, open_store
 
@@ -36,68 +39,11 @@ _SIDE = 1024
 _FULL_READ_VALUES = 200_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class BandReport:
-    """One band: its name, its stored type, how numbers become physical, and the range that was seen [raw units]."""
-
-    name: str
-    dtype: str
-    scale: float
-    offset: float
-    nodata: float | None
-    minimum: float | None
-    maximum: float | None
-    missing: float
-    """Share of missing pixels among those that were looked at."""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a file is, and what is odd about it."""
-
-    path: str
-    kind: str
-    driver: str
-    height: int
-    width: int
-    crs: str | None
-    transform: tuple[float, ...] | None
-    bounds: tuple[float, float, float, float] | None
-    """West, south, east, north [degrees]."""
-    time: str | None
-    sensor: str | None
-    bands: tuple[BandReport, ...]
-    subdatasets: tuple[str, ...]
-    warnings: tuple[str, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The report as plain data that JSON can hold."""
-        return asdict(self)
-
-    def as_text(self) -> str:
-        """The report for a person, one fact per line."""
-        facts = [
-            ("what", f"{self.kind} ({self.driver})"),
-            ("size", f"{self.height} × {self.width} px, {len(self.bands)} band{'s' if len(self.bands) != 1 else ''}"),
-            ("CRS", self.crs or "none"),
-            ("pixel", _pixel_text(self.transform)),
-            (
-                "bounds",
-                "unknown" if self.bounds is None else "{:.5f} {:.5f} {:.5f} {:.5f} (W S E N)".format(*self.bounds),
-            ),
-            ("time", self.time or "unknown"),
-            ("sensor", self.sensor or "unknown"),
-        ]
-        lines = [self.path, *(f"  {name:<8}{value}" for name, value in facts)]
-        lines += [f"  band    {_band_text(b)}" for b in self.bands]
-        lines += [f"  holds   {name}" for name in self.subdatasets]
-        lines += [f"  warning {text}" for text in self.warnings]
-        return "\n".join(lines)
-
-
 def inspect(path: str | os.PathLike[str]) -> Report:
     """What ``path`` is; raises GeoadaptError where it is missing or damaged."""
     name = os.fspath(path)
+    if local_file(name) is not None:
+        name = str(as_path(name))
     file = local_file(name)
     if file is not None and not file.exists():
         raise GeoadaptError(name, "does not exist", "check the path")
@@ -117,7 +63,7 @@ def _raster_report(name: str) -> Report:
         said = ("holds no band of its own: open one of its subdatasets",)
         return Report(name, "container", dataset.driver, 0, 0, None, None, None, None, None, (), subdatasets, said)
     dataset.close()
-    source = RasterSource(name)
+    source = RasterSource(name, time=time_in_name(Path(name).name))
     try:
         raw = _decimated(source)
         return _report(source, raw, "raster", source.dataset.driver, tuple(source.dataset.subdatasets))
@@ -127,24 +73,59 @@ def _raster_report(name: str) -> Report:
 
 def _folder_report(name: str) -> Report:
     """A product or folder of bands, read as it would be opened, its values unchecked so that odd ones are reported."""
-    found = scenes_at(name, Reading(units="raw"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        source = open_files(found[0], Reading(units="raw"))
     try:
-        kind = "scene" if isinstance(found[0], SceneFiles) else "raster"
-        report = _report(source, sample(source).raw, f"{kind} of a folder", "one file per band", ())
-    finally:
-        source.close()
+        found = scenes_at(name, Reading(units="raw"))
+    except GeoadaptError as error:
+        return _folder_by_gdal(name, error)
+    report = _first_report(found[0])
     if len(found) == 1:
         return report
     others = tuple(s if isinstance(s, str) else s.tags.get("scene", s.origin) for s in found)
     said = (f"holds {len(found)} scenes; the first one is shown", *report.warnings)
-    return Report(**{**_fields(report), "subdatasets": others, "warnings": said})
+    return replace(report, subdatasets=others, warnings=said)
+
+
+def _folder_by_gdal(name: str, error: GeoadaptError) -> Report:
+    """A folder that is one raster to GDAL, as some old formats are; raises ``error`` where it is none."""
+    try:
+        with quiet():
+            return _raster_report(name)
+    except GeoadaptError:
+        raise error from None
+
+
+def _first_report(scene: SceneFiles | str) -> Report:
+    if isinstance(scene, str):
+        if is_store(Path(scene)):
+            return _store_report(Path(scene))
+        with quiet():
+            return _raster_report(scene)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        source = open_files(scene, Reading(units="raw"))
+    try:
+        return _report(source, sample(source).raw, "scene of a folder", "one file per band", ())
+    finally:
+        source.close()
 
 
 def _store_report(file: Path) -> Report:
-    dataset = open_store(file)
+    """A store by its variables; a file that GDAL reads though xarray does not, as a raster."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            report = _variables_report(file)
+        except GeoadaptError:
+            if file.is_dir():
+                raise
+            with quiet():
+                return _raster_report(str(file))
+    said = tuple(dict.fromkeys(str(w.message).splitlines()[0] for w in caught))
+    return replace(report, warnings=(*report.warnings, *said))
+
+
+def _variables_report(file: Path) -> Report:
+    dataset = open_store(file, decode_times=False)
     sizes = {str(k): int(v) for k, v in dataset.sizes.items()}
     bands = tuple(_variable(str(n), a) for n, a in dataset.data_vars.items())
     height = sizes.get("y", sizes.get("latitude", sizes.get("lat", 0)))
@@ -179,7 +160,7 @@ def _report(source: Source, raw: NDArray[np.generic], kind: str, driver: str, su
         None if info.transform is None else tuple(info.transform[:6]),
         bounds,
         None if info.time is None else info.time.isoformat(),
-        info.sensor,
+        info.sensor or sensor_in_tags(info.tags),
         bands,
         subdatasets,
         tuple(said),
@@ -277,26 +258,6 @@ def _middle(length: int) -> slice:
     return slice(start, start + _SIDE)
 
 
-def _fields(report: Report) -> dict[str, Any]:
-    return {name: getattr(report, name) for name in Report.__dataclass_fields__}
-
-
 def _crs_text(crs: rasterio.crs.CRS) -> str:
     text = str(crs.to_string())
     return text if len(text) < 40 else text.split('"')[1] if '"' in text else text[:40]
-
-
-def _pixel_text(transform: tuple[float, ...] | None) -> str:
-    return (
-        "unknown"
-        if transform is None
-        else f"{(transform[0] ** 2 + transform[3] ** 2) ** 0.5:g} × {(transform[1] ** 2 + transform[4] ** 2) ** 0.5:g}"
-    )
-
-
-def _band_text(band: BandReport) -> str:
-    reach = "all missing" if band.minimum is None or band.maximum is None else f"{band.minimum:g}…{band.maximum:g}"
-    scaled = "" if (band.scale, band.offset) == (1.0, 0.0) else f", × {band.scale:g} + {band.offset:g}"
-    missing = "" if band.missing == 0 else f", {band.missing:.1%} missing"
-    nodata = "" if band.nodata is None else f", nodata {band.nodata:g}"
-    return f"{band.name}: {band.dtype}, {reach}{scaled}{nodata}{missing}"

@@ -24,6 +24,7 @@ from geoadapt.cubes.store import open_store_cube
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.gdal import local_file
 from geoadapt.io.listing import SceneFiles
+from geoadapt.io.paths import as_path
 from geoadapt.io.zarr_read import is_store
 
 __all__ = ["open_cube"]
@@ -98,9 +99,12 @@ def _expand(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> 
             raise GeoadaptError("open_cube", "got no paths", "give at least one")
         return found
     name = os.fspath(path)
-    if local_file(name) is None or os.path.exists(name) or not has_magic(name):
+    if local_file(name) is None:
         return [name]
-    matches = sorted(glob(os.path.expanduser(name), recursive=True))
+    name = os.fspath(as_path(name))
+    if os.path.exists(name) or not has_magic(name):
+        return [name]
+    matches = sorted(glob(name, recursive=True))
     if not matches:
         folder = Path(name).parent
         held = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) if folder.is_dir() else "no such folder"
@@ -150,7 +154,8 @@ def _stack(cubes: list[xr.DataArray], where: str) -> xr.DataArray:
         if list(cube["band"].values) != list(first["band"].values):
             raise GeoadaptError(
                 where,
-                f"scenes hold different bands: {list(first['band'].values)} and {list(cube['band'].values)}",
+                f"scenes hold different bands: {first.attrs['source']} {first['band'].values.tolist()} "
+                f"and {cube.attrs['source']} {cube['band'].values.tolist()}",
                 "choose common ones with bands=…",
             )
     times = np.array([c["time"].values[0] for c in cubes])

@@ -8,26 +8,28 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from odc.geo.geobox import GeoBox
 
 from geoadapt.cubes.area import Area, window_of
 from geoadapt.cubes.bands import COMMON_NAMES, REFLECTIVE, common_name, match
 from geoadapt.cubes.checks import check_reflectance, offset_doubt, sample, zero_corners
 from geoadapt.cubes.dates import time_in_name
-from geoadapt.cubes.find import RASTER_SUFFIXES, find_scenes
-from geoadapt.cubes.sensors import Sensor, sensor_named
+from geoadapt.cubes.find import RASTER_SUFFIXES, find_scenes, rasters_beside, rasters_in
+from geoadapt.cubes.grid import one_grid
+from geoadapt.cubes.sensors import SENSORS, Sensor, sensor_in_tags, sensor_named
 from geoadapt.errors import GeoadaptError, nearest
 from geoadapt.io.base import Source, SourceInfo
 from geoadapt.io.gdal import local_file
 from geoadapt.io.listing import BandFile, SceneFiles
 from geoadapt.io.raster import RasterSource
+from geoadapt.io.safe import is_safe
 from geoadapt.io.stac import is_stac, read_stac
-from geoadapt.io.stack import CropSource, SelectSource, StackSource, WarpedSource, geobox
+from geoadapt.io.stack import CropSource, SelectSource, StackSource
 from geoadapt.io.zarr_read import StoreSource, is_store
 
 __all__ = ["Reading", "open_files", "open_scene", "scenes_at"]
@@ -133,19 +135,29 @@ def scenes_at(path: str | os.PathLike[str], reading: Reading) -> list[SceneFiles
         return list(read_stac(file, allow_external=reading.allow_external))
     if is_store(file):
         return [name]
-    scenes = find_scenes(file, reading.sensor)
-    if scenes or not file.is_dir():
-        return list(scenes) or [name]
-    return _below(file, reading) or [str(p) for p in _stacked(file)]
+    if not file.is_dir() or is_safe(file):
+        return list(find_scenes(file, reading.sensor)) or [name]
+    return _inside(file, reading) or _below(file, reading) or [str(p) for p in _stacked(file)]
+
+
+def _inside(folder: Path, reading: Reading) -> list[SceneFiles | str]:
+    """The scenes of a folder with one file per band, and the rasters beside them: none is passed over silently."""
+    scenes = find_scenes(folder, reading.sensor)
+    return [*scenes, *(str(p) for p in rasters_beside(folder, scenes))] if scenes else []
 
 
 def _below(folder: Path, reading: Reading) -> list[SceneFiles | str]:
     """The scenes of a folder that holds no raster itself but products in folders of their own."""
-    if any(p.suffix.lower() in RASTER_SUFFIXES and p.is_file() for p in folder.iterdir()):
+    if rasters_in(folder):
         return []
     found: list[SceneFiles | str] = []
     for path in sorted(p for p in folder.iterdir() if p.is_dir()):
-        found += [str(path)] if is_store(path) else find_scenes(path, reading.sensor)
+        if is_store(path):
+            found.append(str(path))
+        elif is_safe(path):
+            found += find_scenes(path, reading.sensor)
+        else:
+            found += _inside(path, reading) or [str(p) for p in rasters_in(path)]
     return found
 
 
@@ -160,7 +172,7 @@ def open_files(scene: SceneFiles | str, reading: Reading) -> Source:
 
 
 def _stacked(folder: Path) -> list[Path]:
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in RASTER_SUFFIXES and p.is_file())
+    files = rasters_in(folder)
     if not files:
         held = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) or "nothing"
         raise GeoadaptError(
@@ -190,7 +202,16 @@ def _open_stacked(path: str, reading: Reading) -> Source:
     info = _rescaled(source.info, reading, sensor)
     if sensor is not None and info.nodata is None and info.dtype.kind in "iu":
         info = replace(info, nodata=sensor.nodata)
-    return _select(source, chosen, replace(info, sensor=reading.sensor), names, reading, [*said, *stand_ins])
+    own = sensor_in_tags(info.tags)
+    info = replace(info, sensor=reading.sensor or (own if own in SENSORS else None))
+    return _select(source, chosen, info, names, reading, [*said, *stand_ins, *_dated(info, path)])
+
+
+def _dated(info: SourceInfo, path: str) -> list[str]:
+    """A sentence on the date where only the file's own tags tell it, which may be when it was written."""
+    if info.time is None or time_in_name(Path(path).name) is not None:
+        return []
+    return [f"the date {info.time:%Y-%m-%d} is the file's own tag"]
 
 
 def _rescaled(info: SourceInfo, reading: Reading, sensor: Sensor | None) -> SourceInfo:
@@ -272,21 +293,24 @@ def _open_bands(scene: SceneFiles, reading: Reading) -> Source:
     chosen, said = _chosen(names, reading, scene.origin)
     wanted = [scene.bands[i] for i in chosen]
     final = list(reading.channels) if reading.channels is not None else [names[i] for i in chosen]
-    sources = [_open_band(b, reading) for b in wanted]
+    described = Counter(band.path for band in scene.bands)
+    sources = [_open_band(b, reading, described[b.path]) for b in wanted]
     try:
-        parts, how = _one_grid(sources, reading)
+        parts, how = one_grid(sources, reading.resolution, reading.resampling)
         info = _common_info(scene, parts, final, reading)
     except GeoadaptError:
         for source in sources:
             source.close()
         raise
-    return _said(StackSource([(p, 0) for p in parts], info), [*said, *how])
+    dated = [] if scene.time is not None else _dated(info, "")
+    return _said(StackSource([(p, 0) for p in parts], info), [*said, *how, *dated])
 
 
-def _open_band(band: BandFile, reading: Reading) -> RasterSource:
+def _open_band(band: BandFile, reading: Reading, described: int) -> RasterSource:
+    """One band of a scene; raises GeoadaptError where its file holds more bands than the ``described`` ones."""
     scale = band.scale if reading.scale is None else reading.scale
     offset = band.offset if reading.offset is None else reading.offset
-    return RasterSource(
+    source = RasterSource(
         band.path,
         [band.index],
         [band.common or band.name],
@@ -295,45 +319,14 @@ def _open_band(band: BandFile, reading: Reading) -> RasterSource:
         nodata=band.nodata,
         allow_external=reading.allow_external,
     )
-
-
-def _one_grid(sources: list[RasterSource], reading: Reading) -> tuple[list[Source], list[str]]:
-    """Every band on the finest grid, or on that of ``resolution``; and a sentence on how."""
-    if all(s.info.transform is None for s in sources):
-        sizes = {(s.info.height, s.info.width) for s in sources}
-        if len(sizes) > 1:
-            raise GeoadaptError(sources[0].info.origin, f"bands of sizes {sorted(sizes)} without a georeference")
-        return list(sources), []
-    grids = [geobox(s.info) for s in sources]
-    target = min(grids, key=_pixel)
-    if reading.resolution is not None:
-        target = GeoBox.from_bbox(target.extent.boundingbox, target.crs, resolution=reading.resolution)
-    parts: list[Source] = []
-    methods: dict[str, int] = {}
-    for source, grid in zip(sources, grids, strict=True):
-        if _same(grid, target):
-            parts.append(source)
-            continue
-        method = "average" if grid.crs == target.crs and _pixel(grid) < _pixel(target) * 0.99 else reading.resampling
-        parts.append(WarpedSource(source, target, method))
-        crs = "" if grid.crs == target.crs or source.info.crs is None else f" {source.info.crs.to_string()[:40]}"
-        key = f"{_pixel(grid):g}{crs} by {method}"
-        methods[key] = methods.get(key, 0) + 1
-    how = ", ".join(f"{n} of {key}" for key, n in methods.items())
-    return parts, [f"bands were brought to one grid of {_pixel(target):g}: {how}"] if how else []
-
-
-def _pixel(grid: GeoBox) -> float:
-    """The pixel's side, in units of the CRS."""
-    return float(abs(grid.transform.determinant) ** 0.5)
-
-
-def _same(one: GeoBox, other: GeoBox) -> bool:
-    """Whether two grids are one, to a thousandth of a pixel."""
-    if one.shape != other.shape or one.crs != other.crs:
-        return False
-    step = _pixel(other) * 1e-3
-    return all(abs(a - b) <= step for a, b in zip(one.transform[:6], other.transform[:6], strict=True))
+    if source.stored > described:
+        source.close()
+        raise GeoadaptError(
+            band.path,
+            f"holds {source.stored} bands, but is taken for the band '{band.name}' alone",
+            "open the file by itself, with names=… for its bands",
+        )
+    return source
 
 
 def _common_info(scene: SceneFiles, parts: list[Source], names: list[str], reading: Reading) -> SourceInfo:
@@ -353,10 +346,17 @@ def _common_info(scene: SceneFiles, parts: list[Source], names: list[str], readi
         nodata=nodata,
         scale=() if all(s == 1.0 for s in scale) else scale,
         offset=() if all(o == 0.0 for o in offset) else offset,
-        time=scene.time,
+        time=scene.time or (infos[0].time if len({i.time for i in infos}) == 1 else None),
         sensor=reading.sensor or scene.sensor,
-        tags=dict(scene.tags),
+        tags={**scene.tags, **_placed_by(infos[0])},
     )
+
+
+def _placed_by(info: SourceInfo) -> dict[str, str]:
+    """How the first band is placed where that is not by a transform, and in which file it says so."""
+    if info.transform is not None or "georeference" not in info.tags:
+        return {}
+    return {"georeference": info.tags["georeference"], "georeference_file": info.origin}
 
 
 def _checked(source: Source, reading: Reading) -> Source:
@@ -365,7 +365,10 @@ def _checked(source: Source, reading: Reading) -> Source:
     if reading.zero_is_nodata == "yes" and info.nodata is None:
         source = _retold(source, replace(info, nodata=0.0))
     elif reading.zero_is_nodata == "auto" and info.nodata is None and zero_corners(source):
-        said.append("a border is all zero but no nodata is declared: say zero_is_nodata=yes if it is missing")
+        said.append(
+            "a border is all zero but no nodata is declared: "
+            "say zero_is_nodata=yes (infer.zero_is_nodata=yes) if it is missing"
+        )
     optical = [b for b in info.bands if common_name(b) in REFLECTIVE]
     if reading.units == "reflectance" and not optical:
         raise GeoadaptError(
@@ -379,9 +382,11 @@ def _checked(source: Source, reading: Reading) -> Source:
         return _said(source, said, units="raw")
     taken = sample(source)
     said += check_reflectance(source.info, taken)
-    if reading.sensor is None and info.sensor == "sentinel2" and info.scale:
+    if reading.sensor is None and info.sensor == "sentinel2" and info.scale and not sensor_in_tags(info.tags):
         said.append("scale 0.0001 and offset 0 are Sentinel-2's by its names alone: no metadata were found")
-    if (info.sensor or "").startswith("sentinel2") and "processing_baseline" not in info.tags:
+    # A file that names its sensor itself declares its scale and offset too.
+    told = info.sensor != sensor_in_tags(info.tags) or not info.scale
+    if told and (info.sensor or "").startswith("sentinel2") and "processing_baseline" not in info.tags:
         doubt = offset_doubt(info, taken)
         said += [doubt] if doubt else []
     return _said(source, said, units="reflectance")

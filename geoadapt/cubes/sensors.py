@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from geoadapt.errors import GeoadaptError, nearest
 
-__all__ = ["SENSORS", "Sensor", "sensor_band", "sensor_named"]
+__all__ = ["SENSORS", "Sensor", "sensor_band", "sensor_in_tags", "sensor_named"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,11 @@ def sensor_named(name: str) -> Sensor:
     if name not in SENSORS:
         raise GeoadaptError("sensor", f"'{name}' is unknown", nearest(name, SENSORS))
     return SENSORS[name]
+
+
+def sensor_in_tags(tags: Mapping[str, str]) -> str | None:
+    """What a file's own tag ``sensor`` says, None if it has none."""
+    return next((value for key, value in tags.items() if key.lower() == "sensor" and value), None)
 
 
 def sensor_band(sensor: Sensor, band: str) -> str | None:

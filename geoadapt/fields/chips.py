@@ -120,10 +120,13 @@ def hide_edges(label: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
 
 
 class BlockChips(TorchDataset[Sample]):
-    """Every block of one side with a margin of context where the scene has it; only the block is labelled."""
+    """Every block of one side with a margin of context where the scene has it; only the block is labelled.
 
-    def __init__(self, data: Dataset, sides: dict[str, BlockSplit], chip: int) -> None:
-        self.data, self.chip = data, chip
+    The chips' side is a multiple of ``multiple`` [px], which a model may ask for.
+    """
+
+    def __init__(self, data: Dataset, sides: dict[str, BlockSplit], chip: int, multiple: int = 1) -> None:
+        self.data, self.chip, self.multiple = data, chip, multiple
         self.sides = sides
         self.items = [
             (scene, window)
@@ -138,7 +141,7 @@ class BlockChips(TorchDataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         scene, block = self.items[index]
         side = self.sides[scene.name]
-        size = max(self.chip, side.block)
+        size = -(-max(self.chip, side.block) // self.multiple) * self.multiple
         row = max(0, min(block.row - (size - block.height) // 2, scene.shape[0] - size))
         col = max(0, min(block.col - (size - block.width) // 2, scene.shape[1] - size))
         sample = read_sample(scene, Window(row, col, size, size), self.data.channels, None)

@@ -9,6 +9,18 @@ from geoadapt.errors import GeoadaptError
 __all__ = ["CsmaskConfig", "FolderConfig", "SimulatedConfig"]
 
 
+def check_split(block: int, **fractions: float) -> None:
+    """Raise where blocks are too small, or the fractions (``val_fraction`` …) leave no block for training."""
+    if block < 8:
+        raise GeoadaptError("data.block", f"{block} px", "choose 8 or more")
+    for name, value in fractions.items():
+        if not 0 <= value < 1 or (name == "val_fraction" and value == 0):
+            raise GeoadaptError(f"data.{name}", f"{value}", "choose more than 0 and less than 1")
+    if sum(fractions.values()) >= 1:
+        names = " + ".join(fractions)
+        raise GeoadaptError(f"data.{names}", f"{sum(fractions.values()):g}", "leave some blocks to train on")
+
+
 @dataclass
 class CsmaskConfig:
     """Every ``*.npz`` in ``root`` is a scene (``img`` h×w×6, ``msk`` h×w×1), named by its file; split by scene."""
@@ -22,6 +34,9 @@ class CsmaskConfig:
     val_fraction: float = 0.2
     block: int = 64
     """Validation is made of spatial blocks of this size inside the training scenes [px]."""
+
+    def __post_init__(self) -> None:
+        check_split(self.block, val_fraction=self.val_fraction)
 
 
 @dataclass
@@ -49,8 +64,8 @@ class FolderConfig:
     block: int = 64
 
     def __post_init__(self) -> None:
-        if self.block < 8:
-            raise GeoadaptError("data.block", f"{self.block} px", "choose 8 or more")
+        test = {} if self.test else {"test_fraction": self.test_fraction}
+        check_split(self.block, val_fraction=self.val_fraction, **test)
 
 
 @dataclass
@@ -66,3 +81,9 @@ class SimulatedConfig:
     test_scenes: int = 2
     val_fraction: float = 0.2
     block: int = 64
+
+    def __post_init__(self) -> None:
+        check_split(self.block, val_fraction=self.val_fraction)
+        for name, least in (("scenes", 1), ("size", 8), ("test_scenes", 0)):
+            if getattr(self, name) < least:
+                raise GeoadaptError(f"data.{name}", f"{getattr(self, name)}", f"choose {least} or more")

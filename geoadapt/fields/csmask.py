@@ -60,10 +60,12 @@ def _scene(path: Path) -> LabelledScene:
             image, mask = stored["img"], stored["msk"]
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise GeoadaptError(path, f"cannot be read as a scene ({error})", "expected arrays 'img' and 'msk'") from error
-    if image.ndim != 3 or image.shape[2] != len(CHANNELS) or mask.shape[:2] != image.shape[:2]:
+    size = image.shape[:2]
+    if image.shape != (*size, len(CHANNELS)) or mask.shape not in (size, (*size, 1)):
         raise GeoadaptError(path, f"img {image.shape}, msk {mask.shape}", "expected (h, w, 6) and (h, w, 1)")
-    if np.nanmax(image) > 20:
-        raise GeoadaptError(path, f"img reaches {np.nanmax(image):.0f}", "expected reflectance 0–1; divide by 10000")
+    highest = np.max(image, initial=0, where=np.isfinite(image))
+    if highest > 20:
+        raise GeoadaptError(path, f"img reaches {highest:.0f}", "expected reflectance 0–1; divide by 10000")
     labels = MappedLabels(ArraySource(mask.reshape(1, *mask.shape[:2]), ("label",), origin=str(path)), CLASS_TABLE)
     return LabelledScene(
         name=path.stem,

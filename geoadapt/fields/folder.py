@@ -133,8 +133,16 @@ def _labels(labels: Path, name: str, info: SourceInfo, table: Mapping[str, int],
         raise GeoadaptError(labels, f"no label raster called '{name}'", "give every image a label of the same name")
     raster = RasterSource(found[0])
     _same_grid(raster.info, info, found[0])
-    numbers = {int(key): value for key, value in table.items()} if table else {c.value: c.value for c in CLOUD_CLASSES}
-    return MappedLabels(raster, numbers)
+    return MappedLabels(raster, _numbers(table) if table else {c.value: c.value for c in CLOUD_CLASSES})
+
+
+def _numbers(table: Mapping[str, int]) -> dict[int, int]:
+    try:
+        return {int(key): value for key, value in table.items()}
+    except ValueError as error:
+        raise GeoadaptError(
+            "data.classes", f"label rasters hold numbers, not {list(table)}", "write {0: 0, 4: 1} with their values"
+        ) from error
 
 
 def _draw(

@@ -139,13 +139,14 @@ def split_blocks(
 
 def choose_test(names: list[str], test: list[str], train: list[str], where: str) -> tuple[list[str], list[str]]:
     """Names of training and test scenes; raises GeoadaptError for an unknown name or one on both sides."""
-    for name in [*test, *train]:
-        if name not in names:
-            raise GeoadaptError(where, f"there is no scene '{name}'", nearest(name, names))
+    for key, wanted in (("data.train", train), (where, test)):
+        for name in wanted:
+            if name not in names:
+                raise GeoadaptError(key, f"there is no scene '{name}'", nearest(name, names))
     both = sorted(set(test) & set(train))
     if both:
         raise GeoadaptError(where, f"scenes {both} are named for training and for test", "name each once")
     chosen = train or [name for name in names if name not in test]
     if not chosen:
         raise GeoadaptError(where, f"no scene is left for training: all of {names} are named as test", "name fewer")
-    return chosen, list(test)
+    return list(dict.fromkeys(chosen)), list(dict.fromkeys(test))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from geoadapt.errors import GeoadaptError
+
 __all__ = ["FcnConfig", "LinearConfig", "UnetConfig"]
 
 
@@ -22,6 +24,10 @@ class FcnConfig:
     width: int = 64
     layers: int = 2
 
+    def __post_init__(self) -> None:
+        _at_least("head.width", self.width, 1)
+        _at_least("head.layers", self.layers, 0)
+
 
 @dataclass
 class UnetConfig:
@@ -31,3 +37,11 @@ class UnetConfig:
     width: int = 32
     image_skip: bool = True
     """Feed the input's pixels to the finest level: a patch of 4 px is coarser than a cloud's edge."""
+
+    def __post_init__(self) -> None:
+        _at_least("head.width", self.width, 1)
+
+
+def _at_least(key: str, value: int, least: int) -> None:
+    if value < least:
+        raise GeoadaptError(key, f"{value}", f"choose {least} or more")

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import rioxarray  # noqa: F401  gives every DataArray its .rio
 import torch
 import xarray as xr
+from affine import Affine
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 from torch import Tensor
 
 from geoadapt.bundle import Bundle
@@ -24,6 +27,7 @@ from geoadapt.cubes.classes import NODATA
 from geoadapt.errors import GeoadaptError
 from geoadapt.inference.base import StreamOptions
 from geoadapt.inference.products import LabelProduct
+from geoadapt.inference.settings import resolution_metres
 from geoadapt.inference.stream import stream
 from geoadapt.io.base import SourceInfo, Window
 from geoadapt.io.memory import MemorySink
@@ -57,7 +61,7 @@ class Predictor(Bundle):
         """Labels (time, y, x), or (y, x) for a cube without time; raises GeoadaptError where a band is missing."""
         missing = [c for c in self.channels if c not in list(cube["band"].values)]
         if missing:
-            hint = f"the cube has {list(cube['band'].values)}"
+            hint = f"the cube has {cube['band'].values.tolist()}"
             raise GeoadaptError("cube", f"lacks {missing}, which the bundle {self.name} takes", hint)
         wanted = cube.sel(band=list(self.channels))
         dates = [wanted.isel(time=i) for i in range(wanted.sizes["time"])] if "time" in wanted.dims else [wanted]
@@ -78,8 +82,9 @@ class Predictor(Bundle):
     def _labels(self, date: xr.DataArray, how: InferConfig) -> NDArray[np.uint8]:
         time = _time(date)
         height, width = date.sizes["y"], date.sizes["x"]
-        info = SourceInfo("cube", height, width, self.channels, np.dtype(np.float32), time=time)
-        resolution = _resolution(date)
+        crs, transform = _place(date)
+        info = SourceInfo("cube", height, width, self.channels, np.dtype(np.float32), crs, transform, time=time)
+        resolution = resolution_metres(info)
 
         def scores(values: Tensor, valid: Tensor | None) -> Tensor:
             return self.scores(values, valid, time=time, resolution=resolution)
@@ -107,9 +112,11 @@ def _time(date: xr.DataArray) -> datetime | None:
     return None if pd.isna(stamp) else stamp.to_pydatetime().replace(tzinfo=UTC)
 
 
-def _resolution(date: xr.DataArray) -> float | None:
-    if "x" not in date.coords or date.sizes["x"] < 2 or "spatial_ref" not in date.coords:
-        return None
-    crs = str(date["spatial_ref"].attrs.get("crs_wkt", ""))
-    step = float(abs(date["x"].values[1] - date["x"].values[0]))
-    return step if crs.startswith(("PROJCS", "PROJCRS")) else None
+def _place(date: xr.DataArray) -> tuple[CRS | None, Affine | None]:
+    """CRS and transform of a cube: from its coordinates, or from ``spatial_ref`` where it has none."""
+    if "spatial_ref" not in date.coords or date.rio.crs is None:
+        return None, None
+    spaced = {"x", "y"} <= set(date.coords) and min(date.sizes["x"], date.sizes["y"]) > 1
+    if not spaced and "GeoTransform" not in date["spatial_ref"].attrs:
+        return None, None
+    return date.rio.crs, date.rio.transform(recalc=spaced)

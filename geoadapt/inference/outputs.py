@@ -65,6 +65,8 @@ def make_outputs(
     options = StreamOptions(len(bundle.classes), config.tile, config.overlap, config.batch, bundle.multiple, device)
     stem.parent.mkdir(parents=True, exist_ok=True)
     check_room(info, options, stem.parent, 1 + len(bundle.classes) * config.probabilities)
+    if note and info.transform is None and info.tags.get("georeference") == "rpcs":
+        note("it is placed by RPCs, which its outputs do not carry: they have its pixels but no place")
     made = Made()
     look = _Look(info)
     with rasterio.Env(**gdal_settings(info, threads)), ExitStack() as stack:
@@ -174,11 +176,11 @@ def _ground_points(info: SourceInfo) -> tuple[CRS | None, tuple[GroundControlPoi
     if info.transform is not None or info.tags.get("georeference") != "gcps":
         return info.crs, ()
     try:
-        with quiet(), rasterio.open(info.origin) as dataset:
+        with quiet(), rasterio.open(info.tags.get("georeference_file", info.origin)) as dataset:
             points, crs = dataset.gcps
     except RasterioError:
         return info.crs, ()
-    if dataset.shape != (info.height, info.width):
+    if not crs or dataset.shape != (info.height, info.width):
         return info.crs, ()
     return crs, tuple(points)
 

@@ -28,7 +28,7 @@ from geoadapt.inference.outputs import Made, make_outputs
 from geoadapt.inference.products import class_index
 from geoadapt.inference.scenes import Scene, find_all
 from geoadapt.io.base import Source
-from geoadapt.io.manifest import Manifest, config_hash, describe
+from geoadapt.io.manifest import Manifest, config_hash, describe, input_stamp
 from geoadapt.io.stack import CropSource
 
 __all__ = ["ItemResult", "predict"]
@@ -136,17 +136,27 @@ def _one(scene: Scene, job: _Job, manifest: Manifest, verify: bool) -> ItemResul
     try:
         if scene.error:
             raise scene.error
-        origin = Path(scene.origin)
+        stamp = input_stamp(scene.inputs)
         if not job.config.overwrite and manifest.finished(
-            scene.name, job.config_hash, job.bundle_hash, origin, verify=verify
+            scene.name, job.config_hash, job.bundle_hash, stamp, verify=verify
         ):
             result.status = "skipped"
-            result.files = {Path(e.path).name: job.output / e.path for e in manifest.item(scene.name)}
+            entries = manifest.item(scene.name, job.config_hash, job.bundle_hash)
+            result.files = {e.kind or Path(e.path).name: job.output / e.path for e in entries}
             return result
         made, notes = _run(scene, job)
         manifest.append(
-            describe(job.output, path, config=job.config_hash, bundle=job.bundle_hash, source=origin, item=scene.name)
-            for path in made.files.values()
+            describe(
+                job.output,
+                path,
+                config=job.config_hash,
+                bundle=job.bundle_hash,
+                source=scene.origin,
+                stamp=stamp,
+                item=scene.name,
+                kind=kind,
+            )
+            for kind, path in made.files.items()
         )
         result.status, result.files, result.notes = "done", made.files, tuple(notes)
         result.counts, result.pixels = asdict(made.counts), made.pixels

@@ -8,12 +8,13 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from geoadapt.cubes.find import RASTER_SUFFIXES
+from geoadapt.cubes.find import RASTER_SUFFIXES, rasters_beside, rasters_without_band
 from geoadapt.cubes.scene import Reading, scenes_at
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.gdal import local_file
@@ -39,6 +40,15 @@ class Scene:
     error: GeoadaptError | None = None
     """Why it cannot even be listed; it counts as a failed scene."""
 
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """The local files and folders it is read from: a change of any makes its outputs stale."""
+        origin = Path(self.origin)
+        if isinstance(self.files, str) or is_safe(origin):
+            return (origin,)
+        told = [origin] if origin.is_file() else [origin / self.files.tags.get("metadata", "")]
+        return tuple(p for p in (*told, *(Path(b.path) for b in self.files.bands)) if p.is_file())
+
 
 def find_all(paths: Sequence[str | Path], sensor: str | None = None, exclude: Path | None = None) -> list[Scene]:
     """All scenes at ``paths``, folders searched to the bottom except ``exclude``; a path may be a glob pattern.
@@ -49,7 +59,7 @@ def find_all(paths: Sequence[str | Path], sensor: str | None = None, exclude: Pa
     found = [scene for path in paths for scene in _at(os.fspath(path), reading, exclude)]
     if not found:
         raise GeoadaptError("scenes", "none were given", "name files, folders or patterns")
-    distinct = list({(scene.origin, _key(scene)): scene for scene in found}.values())
+    distinct = list({(os.path.abspath(scene.origin), _key(scene)): scene for scene in found}.values())
     return _unique(distinct)
 
 
@@ -80,8 +90,19 @@ def _at(path: str, reading: Reading, exclude: Path | None) -> Iterator[Scene]:
         yield from held
 
 
-def _walk(folder: Path, below: Path, reading: Reading, exclude: Path | None) -> Iterator[Scene]:
-    inside = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+def _walk(
+    folder: Path, below: Path, reading: Reading, exclude: Path | None, above: frozenset[Path] = frozenset()
+) -> Iterator[Scene]:
+    """The scenes in ``folder`` and below it; ``above`` are the folders on the way, to which a link may lead back."""
+    here = folder.resolve()
+    if here in above:
+        return
+    try:
+        inside = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    except OSError as error:
+        problem = GeoadaptError(folder, f"cannot be searched: {error.strerror}", "check its rights")
+        yield Scene(_short((below / "unreadable").as_posix()), str(folder), str(folder), problem)
+        return
     if any(p.is_file() and p.suffix.lower() in RASTER_SUFFIXES for p in inside):
         yield from _listed(folder, below, reading)
     for path in inside:
@@ -90,7 +111,7 @@ def _walk(folder: Path, below: Path, reading: Reading, exclude: Path | None) -> 
         if _is_product(path):
             yield from _listed(path, below / _stem(path), reading)
         else:
-            yield from _walk(path, below / path.name, reading, exclude)
+            yield from _walk(path, below / path.name, reading, exclude, above | {here})
 
 
 def _listed(path: Path, name: Path, reading: Reading) -> Iterator[Scene]:
@@ -98,31 +119,20 @@ def _listed(path: Path, name: Path, reading: Reading) -> Iterator[Scene]:
     try:
         held = scenes_at(path, reading)
         if path.is_dir() and not _is_product(path):
-            held = [*_in_bands(held), *_alone(path, held)]
+            products = [files for files in held if isinstance(files, SceneFiles) and len(files.bands) > 1]
+            held = [*products, *(str(p) for p in rasters_beside(path, products))]
     except GeoadaptError as error:
         yield Scene(_short((name if name.name else Path(path.name)).as_posix()), str(path), str(path), error)
-        return
+        held = [str(p) for p in rasters_without_band(path)] if path.is_dir() and not _is_product(path) else []
     for files in held:
-        yield _named(files, path, name)
+        yield _named(files, path, name, alone=len(held) == 1)
 
 
-def _in_bands(held: Sequence[SceneFiles | str]) -> list[SceneFiles | str]:
-    return [files for files in held if isinstance(files, SceneFiles) and len(files.bands) > 1]
-
-
-def _alone(folder: Path, held: Sequence[SceneFiles | str]) -> list[SceneFiles | str]:
-    """Rasters of a folder that are scenes by themselves: neither a band of another nor beside it under its name."""
-    products = [files for files in _in_bands(held) if isinstance(files, SceneFiles)]
-    bands = {Path(band.path).name for files in products for band in files.bands}
-    prefixes = tuple(files.tags.get("scene", "") for files in products)
-    rasters = sorted(p for p in folder.iterdir() if p.is_file() and p.suffix.lower() in RASTER_SUFFIXES)
-    return [str(p) for p in rasters if p.name not in bands and not p.name.startswith(prefixes)]
-
-
-def _named(files: SceneFiles | str, path: Path, name: Path) -> Scene:
+def _named(files: SceneFiles | str, path: Path, name: Path, *, alone: bool) -> Scene:
     if isinstance(files, SceneFiles):
-        own = files.tags.get("scene", "")
-        single = not path.is_dir() or _is_product(path)
+        # What a catalogue calls an item must not lead out of the output folder.
+        own = re.sub(r"[/\\]", "_", files.tags.get("scene", ""))
+        single = alone and (not path.is_dir() or _is_product(path))
         full = name if single and name.name else name / (own or path.name)
         return Scene(_short(full.as_posix()), files, str(path))
     if path.is_dir() and not _is_product(path):
@@ -139,7 +149,7 @@ def _stem(path: Path) -> str:
 
 
 def _key(scene: Scene) -> str:
-    return scene.name if isinstance(scene.files, SceneFiles) else ""
+    return scene.files.tags.get("scene", "") if isinstance(scene.files, SceneFiles) else ""
 
 
 def _short(name: str) -> str:
@@ -154,7 +164,8 @@ def _unique(scenes: list[Scene]) -> list[Scene]:
     """Give scenes of equal names their folders' names too, and what still collides a number."""
     counts = Counter(scene.name.casefold() for scene in scenes)
     named = [replace(s, name=_with_parent(s)) if counts[s.name.casefold()] > 1 else s for s in scenes]
-    seen: Counter[str] = Counter()
+    # The STAC item of a scene called "run" would be the job's own run.json.
+    seen = Counter({"run": 1})
     made = []
     for scene in named:
         seen[scene.name.casefold()] += 1

@@ -86,8 +86,8 @@ def write_bytes(path: Path, data: bytes) -> Path:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write ``text`` as UTF-8 to ``path``, whole or not at all."""
-    return write_bytes(path, text.encode("utf-8"))
+    """Write ``text`` as UTF-8 to ``path``, whole or not at all; bytes of a file name that are none become escapes."""
+    return write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def sweep(folder: Path) -> list[Path]:

@@ -86,6 +86,7 @@ DRIVERS: tuple[str, ...] = (
         "SAR_CEOS",
         "RS2",
     ),
+    *("ISG", "LOSLAS", "ISIS2", "SDTS", "OZI"),
     *("TSX", "COSAR", "JAXAPALSAR", "ESAT", "L1B", "MSGN", "SNODAS", "NOAA_B", "BAG", "S102", "S104", "S111", "GPKG"),
     *("MBTiles", "Rasterlite", "RRASTER", "R", "ISCE", "ROI_PAC", "GFF", "AirSAR", "PNM", "PAux", "SGI", "XPM", "TGA"),
     *(
@@ -143,6 +144,8 @@ def open_dataset(path: str | Path, *, allow_external: bool = False) -> DatasetRe
     name = str(path)
     if name.lstrip().startswith("<") or name.startswith(("vrt://", "/vsimem", "/vsistdin")):
         raise GeoadaptError(name[:80], "is no file but a GDAL connection string", "give the path of a raster file")
+    if name.encode("utf-8", "replace").decode() != name:
+        raise GeoadaptError(name, "has a name that is no UTF-8, which GDAL cannot open", "rename it")
     file = local_file(name)
     if file is not None:
         _check_file(file, allow_external)
@@ -175,17 +178,19 @@ def _check_file(file: Path, allow_external: bool) -> None:
     if size == 0:
         raise GeoadaptError(file, "is empty (0 bytes)", "copy or download it again")
     if b"<VRTDataset" in head and not allow_external:
-        _check_vrt(file, file.resolve().parent, depth=0)
+        _check_vrt(file.resolve(), file.resolve().parent, depth=0)
 
 
 def _check_vrt(file: Path, folder: Path, depth: int) -> None:
     """Refuse a VRT that reads anything outside ``folder``, or that brings code."""
     text = file.read_text(encoding="utf-8", errors="replace")
-    if "PixelFunctionCode" in text or "PixelFunctionLanguage" in text:
+    if re.search("PixelFunctionCode|PixelFunctionLanguage", text, re.I):
         raise GeoadaptError(file, "this VRT brings its own code", "convert it to a GeoTIFF where you trust it")
-    for match in re.finditer(r"<(?:SourceFilename|SourceDataset)\b[^>]*>([^<]*)<", text):
-        target = match.group(1).strip()
-        inside = (folder / target).resolve()
+    # GDAL reads the names of elements without regard to case.
+    for match in re.finditer(r"<(?:SourceFilename|SourceDataset)\b([^>]*)>([^<]*)<", text, re.I):
+        target = match.group(2).strip()
+        beside = re.search(r"relativeToVRT\s*=\s*[\"']1", match.group(1), re.I)
+        inside = ((file.parent if beside else Path.cwd()) / target).resolve()
         if _ELSEWHERE.match(target) or not inside.is_relative_to(folder):
             raise GeoadaptError(
                 file,

@@ -38,6 +38,8 @@ class Entry:
     input_mtime_ns: int
     item: str = ""
     """The job's name for what the outputs of one scene have in common."""
+    kind: str = ""
+    """The job's name for what sort of output it is."""
 
 
 class Manifest:
@@ -67,21 +69,19 @@ class Manifest:
         """Every file that was written here, as a resolved path."""
         return {(self.folder / path).resolve() for path in self._entries}
 
-    def item(self, name: str) -> list[Entry]:
-        """The outputs of one item."""
-        return [entry for entry in self._entries.values() if entry.item == name]
+    def item(self, name: str, config: str, bundle: str) -> list[Entry]:
+        """The outputs of one item by this configuration and bundle; others may have left more of them."""
+        wanted = (name, config, bundle)
+        return [entry for entry in self._entries.values() if (entry.item, entry.config, entry.bundle) == wanted]
 
-    def finished(self, item: str, config: str, bundle: str, source: Path, *, verify: bool = False) -> bool:
+    def finished(self, item: str, config: str, bundle: str, stamp: tuple[int, int], *, verify: bool = False) -> bool:
         """Whether every output of ``item`` is still as written, by this configuration and bundle, from this input.
 
-        ``verify`` reads the files again and compares their sha256.
+        ``stamp`` is the input's; ``verify`` reads the files again and compares their sha256.
         """
-        entries = self.item(item)
-        size, mtime = input_stamp(source)
+        entries = self.item(item, config, bundle)
         return bool(entries) and all(
-            (e.config, e.bundle, e.input_bytes, e.input_mtime_ns) == (config, bundle, size, mtime)
-            and self._unchanged(e, verify)
-            for e in entries
+            (e.input_bytes, e.input_mtime_ns) == stamp and self._unchanged(e, verify) for e in entries
         )
 
     def _unchanged(self, entry: Entry, verify: bool) -> bool:
@@ -114,10 +114,19 @@ class Manifest:
             self._entries[entry.path] = entry
 
 
-def describe(folder: Path, path: Path, *, config: str, bundle: str, source: Path, item: str) -> Entry:
-    """The manifest entry of a file that was just published below ``folder``."""
+def describe(
+    folder: Path,
+    path: Path,
+    *,
+    config: str,
+    bundle: str,
+    source: str,
+    stamp: tuple[int, int],
+    item: str,
+    kind: str = "",
+) -> Entry:
+    """The manifest entry of a file that was just published below ``folder``; ``stamp`` as it was before reading."""
     stat = path.stat()
-    size, mtime = input_stamp(source)
     return Entry(
         path=path.relative_to(folder).as_posix(),
         sha256=sha256(path),
@@ -125,10 +134,11 @@ def describe(folder: Path, path: Path, *, config: str, bundle: str, source: Path
         mtime_ns=stat.st_mtime_ns,
         config=config,
         bundle=bundle,
-        input=str(source),
-        input_bytes=size,
-        input_mtime_ns=mtime,
+        input=source,
+        input_bytes=stamp[0],
+        input_mtime_ns=stamp[1],
         item=item,
+        kind=kind,
     )
 
 
@@ -143,16 +153,11 @@ def config_hash(plain: Any) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def input_stamp(path: Path) -> tuple[int, int]:
-    """Bytes and newest time [ns] of a file, or of all files in a folder; (−1, −1) for what is no local file."""
-    if path.is_dir():
-        stats = [p.stat() for p in sorted(path.rglob("*")) if p.is_file()]
-        return sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)
-    try:
-        stat = path.stat()
-    except OSError:
-        return -1, -1
-    return stat.st_size, stat.st_mtime_ns
+def input_stamp(paths: Iterable[Path]) -> tuple[int, int]:
+    """Bytes and newest time [ns] of files and of all files in folders; (−1, −1) where none is a local file."""
+    files = [p for path in paths for p in (path.rglob("*") if path.is_dir() else [path]) if p.is_file()]
+    stats = [p.stat() for p in files]
+    return (sum(s.st_size for s in stats), max(s.st_mtime_ns for s in stats)) if stats else (-1, -1)
 
 
 def _parse(line: bytes) -> Entry | None:

@@ -6,7 +6,7 @@ In: a path. Out: raw pixels (c, h, w). Masks and alpha bands become NaN, so that
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,8 @@ class RasterSource:
     ) -> None:
         """Open ``path``: all bands that hold data, or the positions ``bands`` (from 0), under ``names`` if given.
 
-        ``scale`` and ``offset`` (one per band) replace what the file declares, ``nodata`` holds where it declares none.
+        ``scale`` and ``offset`` (one per band) replace what the file declares, ``nodata`` holds where it declares none;
+        ``time`` replaces the file's own, from its imagery metadata or TIFFTAG_DATETIME.
         Raises GeoadaptError for a file that is missing, damaged, without bands, or pointing elsewhere.
         """
         self._path = str(path)
@@ -54,6 +55,8 @@ class RasterSource:
             listing = ", ".join(self._handle.subdatasets) or "none"
             self._handle.close()
             raise GeoadaptError(self._path, "holds no band of its own", f"open one of its subdatasets: {listing}")
+        self.stored = len(_data_bands(self._handle))
+        """Number of bands in the file that hold data, read by this source or not."""
         held = _data_bands(self._handle) if bands is None else list(bands)
         if any(not 0 <= band < self._handle.count for band in held):
             raise GeoadaptError(self._path, f"has {self._handle.count} bands, wanted positions {held}")
@@ -72,7 +75,7 @@ class RasterSource:
             nodata=float("nan") if self._masked else declared,
             scale=_per_band(scale, [self._handle.scales[b] for b in held], neutral=1.0),
             offset=_per_band(offset, [self._handle.offsets[b] for b in held], neutral=0.0),
-            time=time,
+            time=_moment(self._handle) if time is None else time,
             sensor=sensor,
             tags=_tags(self._handle),
         )
@@ -106,10 +109,7 @@ class RasterSource:
         or its pixels are damaged: the message names the first row that cannot be read.
         """
         check_window(window, self._info)
-        if self._state() != self._stamp:
-            raise GeoadaptError(
-                self._path, "was changed or removed while it was being read", "run again on the final file"
-            )
+        self.check_unchanged()
         positions = range(len(self._indexes)) if bands is None else bands
         indexes = [self._indexes[position] for position in positions]
         area = windows.Window(window.col, window.row, window.width, window.height)
@@ -124,6 +124,13 @@ class RasterSource:
                 "it is cut short or damaged: copy or download it again",
             ) from error
         return self._mark_missing(raw, mask, list(positions))
+
+    def check_unchanged(self) -> None:
+        """Raise GeoadaptError where the file was changed or removed since it was opened."""
+        if self._state() != self._stamp:
+            raise GeoadaptError(
+                self._path, "was changed or removed while it was being read", "run again on the final file"
+            )
 
     def close(self) -> None:
         """Release the handle."""
@@ -198,6 +205,22 @@ def _tags(handle: DatasetReader) -> dict[str, str]:
     elif handle.rpcs is not None:
         tags["georeference"] = "rpcs"
     return tags
+
+
+def _moment(handle: DatasetReader) -> datetime | None:
+    """When the file says that it was taken, as UTC where it names no zone."""
+    said = (handle.tags(ns="IMAGERY").get("ACQUISITIONDATETIME"), handle.tags().get("TIFFTAG_DATETIME"))
+    return next((moment for text in said if text and (moment := _parsed(text.strip()))), None)
+
+
+def _parsed(text: str) -> datetime | None:
+    for form in ("%Y:%m:%d %H:%M:%S", None):
+        try:
+            found = datetime.strptime(text, form) if form else datetime.fromisoformat(text)  # noqa: DTZ007
+        except ValueError:
+            continue
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    return None
 
 
 def _first_bad_row(handle: DatasetReader, indexes: list[int], window: Window) -> int:

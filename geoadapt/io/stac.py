@@ -6,7 +6,6 @@ only when that is allowed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,24 +36,47 @@ def read_stac(path: Path, *, allow_external: bool = False) -> list[SceneFiles]:
     Raises GeoadaptError for broken JSON, an item without raster assets, or a link to the network.
     """
     try:
-        found = pystac.read_file(str(path.resolve()), stac_io=_LocalIO(allow_external))
+        found = _read(path, _LocalIO(allow_external))
         if isinstance(found, pystac.Item):
             items = [found]
         elif isinstance(found, pystac.Catalog):
             items = list(found.get_items(recursive=True))
         elif isinstance(found, pystac.ItemCollection):
-            items = list(found.items)
+            items = [_placed(item, path) for item in found.items]
         else:
             raise GeoadaptError(path, f"is a STAC {type(found).__name__}", "give an item or a collection")
+        if not items:
+            raise GeoadaptError(path, "holds no items", "give an item, or a collection with item links")
+        scenes = [_scene(item, str(path), allow_external) for item in items]
     except GeoadaptError:
         raise
-    except (pystac.STACError, json.JSONDecodeError, KeyError, ValueError, TypeError, OSError) as error:
+    except (
+        pystac.STACError,
+        pystac.STACTypeError,
+        LookupError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        OSError,
+    ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise GeoadaptError(path, f"no STAC item or collection that can be read: {reason}", "check the file") from error
-    if not items:
-        raise GeoadaptError(path, "holds no items", "give an item, or a collection with item links")
-    scenes = [_scene(item, str(path), allow_external) for item in items]
     return sorted(scenes, key=lambda s: (s.time is None, s.time.timestamp() if s.time else 0.0, s.origin))
+
+
+def _read(path: Path, stac_io: DefaultStacIO) -> pystac.STACObject | pystac.ItemCollection:
+    """What the file holds; the answer of a search is a FeatureCollection, which pystac reads by another way."""
+    plain = stac_io.read_json(str(path.resolve()))
+    if plain.get("type") == "FeatureCollection":
+        return pystac.ItemCollection.from_dict(plain)
+    return pystac.read_file(str(path.resolve()), stac_io=stac_io)
+
+
+def _placed(item: pystac.Item, path: Path) -> pystac.Item:
+    """The item, its relative assets counted from the file it came in where it says no other place."""
+    if item.get_self_href() is None:
+        item.set_self_href(str(path.resolve()))
+    return item
 
 
 class _LocalIO(DefaultStacIO):

@@ -81,6 +81,7 @@ class WarpedSource:
     def read(self, window: Window, bands: Sequence[int] | None = None) -> NDArray[np.generic]:
         """Raw values (c, h, w) of ``window`` on the new grid."""
         check_window(window, self._info)
+        self._source.check_unchanged()
         indexes = [i + 1 for i in (range(len(self._info.bands)) if bands is None else bands)]
         area = windows.Window(window.col, window.row, window.width, window.height)
         try:

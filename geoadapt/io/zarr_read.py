@@ -51,9 +51,10 @@ def is_store(path: Path) -> bool:
     return is_zarr(path) or is_netcdf(path)
 
 
-def open_store(path: Path, chunks: object = None, *, decode: bool = True) -> xr.Dataset:
+def open_store(path: Path, chunks: object = None, *, decode: bool = True, decode_times: bool = True) -> xr.Dataset:
     """The Dataset of a store; lazy with dask where ``chunks`` is given. Raises GeoadaptError where it is damaged."""
     options: dict[str, Any] = {"chunks": chunks, "mask_and_scale": decode, "decode_coords": "all"}
+    options["decode_times"] = decode_times
     try:
         if is_zarr(path):
             store, consolidated = _zarr_store(path)

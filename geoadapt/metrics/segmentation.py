@@ -98,8 +98,11 @@ def bootstrap(
     """The score of every entry over the same ``draws`` resamples of blocks, WHO → (draws, …).
 
     ``blocks`` holds WHO → (n, k, k + 1), the same n blocks in the same order for everyone: differences are paired.
+    Without any block every score is NaN.
     """
     count = len(next(iter(blocks.values())))
+    if count == 0:
+        return {who: score(np.zeros((draws, *matrices.shape[1:]))) for who, matrices in blocks.items()}
     rng = np.random.default_rng(seed)
     times = rng.multinomial(count, np.full(count, 1 / count), size=draws).astype(np.float64)
     return {who: score(np.tensordot(times, matrices.astype(np.float64), axes=1)) for who, matrices in blocks.items()}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from geoadapt.cubes.classes import CLOUD_CLASSES, NODATA, ClassInfo
-from geoadapt.errors import GeoadaptError, nearest
+from geoadapt.errors import GeoadaptError
 from geoadapt.fields.scenes import Dataset
 from geoadapt.fields.types import Batch
 from geoadapt.tasks.config import CloudSegmentationConfig
@@ -78,13 +78,7 @@ class CloudSegmentation:
 
 
 def build(config: CloudSegmentationConfig, data: Dataset, counts: Mapping[int, int]) -> CloudSegmentation:
-    """The task on ``data``, ``counts`` pixels per class in its training blocks; raises for an unknown loss or class."""
-    for name in config.losses:
-        if name not in LOSSES:
-            raise GeoadaptError(f"task.losses.{name}", "unknown loss", nearest(name, LOSSES))
-    if config.class_weights not in ("none", "balanced"):
-        hint = nearest(config.class_weights, ["none", "balanced"])
-        raise GeoadaptError("task.class_weights", f"'{config.class_weights}' is unknown", hint)
+    """The task on ``data``, ``counts`` pixels per class in its training blocks; raises for an unknown class."""
     known = {c.value: c for c in CLOUD_CLASSES}
     odd = [v for v in data.classes if v not in known]
     if odd:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
-__all__ = ["CloudSegmentationConfig"]
+from geoadapt.errors import GeoadaptError, nearest
+
+__all__ = ["LOSS_NAMES", "CloudSegmentationConfig"]
+
+LOSS_NAMES = ("ce", "focal", "dice", "lovasz")
+CLASS_WEIGHTS = ("none", "balanced")
 
 
 @dataclass
@@ -16,3 +22,16 @@ class CloudSegmentationConfig:
     """Loss → weight, of ``ce``, ``focal``, ``dice``, ``lovasz``."""
     class_weights: str = "none"
     """``none`` or ``balanced`` (by the square root of inverse frequency in the training blocks)."""
+
+    def __post_init__(self) -> None:
+        for name, weight in self.losses.items():
+            if name not in LOSS_NAMES:
+                raise GeoadaptError(f"task.losses.{name}", "unknown loss", nearest(name, LOSS_NAMES))
+            if not 0 <= weight < math.inf:
+                raise GeoadaptError(f"task.losses.{name}", f"{weight}", "choose 0 or more")
+        if not sum(self.losses.values()):
+            raise GeoadaptError("task.losses", "nothing is weighed", f"choose from {', '.join(LOSS_NAMES)}")
+        if self.class_weights not in CLASS_WEIGHTS:
+            raise GeoadaptError(
+                "task.class_weights", f"'{self.class_weights}' is unknown", nearest(self.class_weights, CLASS_WEIGHTS)
+            )

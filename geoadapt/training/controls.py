@@ -18,7 +18,7 @@ from geoadapt.training.loop import FitResult, ParameterGroup, fit, seconds_per_s
 from geoadapt.training.scoring import SceneScorer, module_scorer, pixel_scorer
 from geoadapt.training.setting import Setting, fit_adapted
 
-__all__ = ["CONTROLS", "Control"]
+__all__ = ["CONTROLS", "Control", "choose_controls"]
 
 log = logging.getLogger(__name__)
 MOST_UNET_STEPS = 4
@@ -38,12 +38,37 @@ class Control:
     note: str = ""
 
 
+def choose_controls(setting: Setting) -> tuple[str, ...]:
+    """The controls of a run, found before its first fit; raises GeoadaptError for one that is named and cannot be.
+
+    Of ``train.controls=all`` those are left out, and said, that the data cannot feed.
+    """
+    train = setting.job.train
+    chosen = []
+    for name in train.chosen_controls():
+        obstacle = _obstacle(name, setting)
+        if obstacle and train.controls != "all":
+            raise GeoadaptError("train.controls", obstacle, f"leave {name} out")
+        if obstacle:
+            log.warning("control %s is left out: %s", name, obstacle)
+        else:
+            chosen.append(name)
+    return tuple(chosen)
+
+
+def _obstacle(name: str, setting: Setting) -> str:
+    """Why a control cannot be fitted on these data, or nothing."""
+    if name == "rule" and not ({"cloud", "clear"} <= set(setting.task.names) and "blue" in setting.data.channels):
+        return "the rule needs the channel blue and the classes clear and cloud"
+    if name == "lda" and len(set(setting.survey.labels.tolist()) & set(setting.task.values)) < 2:
+        return "the discriminant needs two classes in the training blocks"
+    if name == "random_backbone" and not hasattr(setting.job.backbone, "random_weights"):
+        return f"{setting.job.backbone.name} offers no random weights"
+    return ""
+
+
 def _rule(setting: Setting, seconds: float) -> Control:
     names = setting.task.names
-    if "blue" not in setting.data.channels or not {"cloud", "clear"} <= set(names):
-        raise GeoadaptError(
-            "train.controls", "the rule needs the channel blue and the classes clear and cloud", "leave it out"
-        )
     rule = BlueRule(setting.data.channels.index("blue"), names.index("cloud"), names.index("clear"), len(names))
     return Control(pixel_scorer(rule.scores), stored=rule, note=f"cloud where blue > {rule.threshold}")
 
@@ -76,10 +101,6 @@ def _unet(setting: Setting, seconds: float) -> Control:
 
 def _random_backbone(setting: Setting, seconds: float) -> Control:
     job = setting.job
-    if not hasattr(job.backbone, "random_weights"):
-        raise GeoadaptError(
-            "train.controls", f"{job.backbone.name} offers no random weights", "leave random_backbone out"
-        )
     twin = replace(job, backbone=replace(job.backbone, random_weights=True, seed=job.seed), train=_fresh(job))
     return _twin(setting, twin, "random_backbone", "the same adapter and head on random weights")
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 
 from geoadapt.config import JobConfig
-from geoadapt.model import ParameterCount, build_model
+from geoadapt.model import ParameterCount
 from geoadapt.training.loop import seconds_per_step
-from geoadapt.training.setting import prepare
+from geoadapt.training.setting import build_for, prepare
 
 __all__ = ["Estimate", "estimate"]
 
@@ -45,8 +45,7 @@ def estimate(job: JobConfig) -> Estimate:
     """The cost of a run on this machine as busy as it is now; raises what the run itself would raise at its start."""
     with tempfile.TemporaryDirectory() as folder:
         setting = prepare(job, Path(folder))
-        model = build_model(job.backbone, job.adapter, job.head, setting.inputs, setting.data.channels, job.seed)
-        model.to(setting.device)
+        model = build_for(setting, job)
         each = seconds_per_step(model, setting.task, setting.data, job.train, job.seed)
     count = model.count()
     fits = 1 + sum(FITS.get(name, 0.0) for name in job.train.chosen_controls())

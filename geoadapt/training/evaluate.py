@@ -13,11 +13,11 @@ from pathlib import Path
 from torch import nn
 
 from geoadapt.bundle import Bundle, load_baselines, load_bundle
-from geoadapt.config import InferConfig
+from geoadapt.config import InferConfig, RuntimeConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS
 from geoadapt.fields.scenes import BlockSplit, Dataset, LabelledScene
-from geoadapt.inference.machine import use_threads
+from geoadapt.inference.machine import choose_device, use_threads
 from geoadapt.io.atomic import write_text
 from geoadapt.registry import build
 from geoadapt.training.page import RunStory, write_page
@@ -30,28 +30,36 @@ __all__ = ["evaluate"]
 def evaluate(
     bundle: str | Path,
     data: object,
-    run_dir: Path,
+    run_dir: str | Path,
     *,
     infer: InferConfig | None = None,
+    runtime: RuntimeConfig | None = None,
     seed: int = 0,
     bootstrap: int = 1000,
     weights: str | None = None,
+    allow_mismatch: bool = False,
     command: str = "",
 ) -> RunResult:
-    """Metrics and a page of a bundle on the test scenes of ``data``; without named ones, on every scene whole.
+    """Metrics and a page of a bundle on the test scenes of ``data``; without named ones, on all of its scenes.
 
+    Of these the test blocks are scored where ``data.test_fraction`` holds some back, else every pixel.
     Raises GeoadaptError where the data lack a channel of the bundle, or name no scene.
     """
-    use_threads()
-    made = load_bundle(bundle, weights=weights)
-    dataset: Dataset = build(DATASETS, data, seed)
+    where = runtime or RuntimeConfig(device="cpu")
+    device = choose_device(where.device)
+    use_threads(where.threads)
+    made = load_bundle(bundle, device=device, weights=weights, allow_mismatch=allow_mismatch)
+    if not getattr(data, "channels", True):
+        data = replace(data, channels=list(made.channels))  # type: ignore[type-var]
+    # the training's own seed draws the same blocks, so that those it learned from are not scored
+    dataset: Dataset = build(DATASETS, data, made.card.seed)
     scenes = dataset.test or dataset.train
     sides: Mapping[str, BlockSplit] = dataset.test_blocks if getattr(data, "test_fraction", 0) else {}
     if tuple(made.channels) != tuple(dataset.channels):
         raise GeoadaptError(
             "data.channels",
             f"the bundle takes {list(made.channels)}, the data give {list(dataset.channels)}",
-            "set data.channels to the bundle's",
+            "choose data with the bundle's channels, in their order",
         )
     scored: dict[str, list[SceneScore]] = {}
     notes = {"test": f"the bundle {made.name}"}
@@ -59,13 +67,18 @@ def evaluate(
     if how.threshold is None:
         how = replace(how, threshold=made.threshold)
     block = getattr(data, "block", 64)
-    for who, scorer in _scorers(made).items():
+    for who, scorer in _scorers(made, device).items():
         multiple = made.multiple if who == "test" else 1
-        scored[who] = score_scenes(scorer, scenes, sides, made.classes, how, multiple=multiple, block=block)
+        scored[who] = score_scenes(
+            scorer, scenes, sides, made.classes, how, multiple=multiple, block=block, device=device
+        )
     names = tuple(c.name for c in made.classes)
     metrics = summarise(scored, names, draws=bootstrap, seed=seed)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    write_text(run_dir / "metrics.json", json.dumps(jsonable(metrics), indent=2) + "\n")
+    if "test/parameters" in made.card.metrics:
+        metrics["test/parameters"] = made.card.metrics["test/parameters"]
+    folder = Path(run_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "metrics.json", json.dumps(jsonable(metrics), indent=2) + "\n")
     story = RunStory(
         title=f"{made.name} on {dataset.name}",
         channels=made.channels,
@@ -79,15 +92,15 @@ def evaluate(
         command=command,
         config={"bundle": str(bundle), "data": asdict(data), "infer": asdict(how)},  # type: ignore[call-overload]
     )
-    page = write_page(run_dir / "report.html", story)
-    return RunResult(run_dir, metrics, Path(bundle), page)
+    page = write_page(folder / "report.html", story)
+    return RunResult(folder, metrics, Path(bundle), page)
 
 
-def _scorers(bundle: Bundle) -> dict[str, SceneScorer]:
+def _scorers(bundle: Bundle, device: str) -> dict[str, SceneScorer]:
     found: dict[str, SceneScorer] = {"test": _bundle_scorer(bundle)}
     for name, baseline in load_baselines(bundle).items():
         if isinstance(baseline, nn.Module):
-            found[name] = module_scorer(baseline, bundle.channels)
+            found[name] = module_scorer(baseline.to(device), bundle.channels, device)
         else:
             found[name] = pixel_scorer(baseline.scores)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
 import sys
 import time
 import warnings
@@ -106,10 +107,15 @@ class Fit(lightning.LightningModule):
             raise GeoadaptError(
                 "train",
                 f"the loss is {float(loss.detach())} at step {self.global_step}",
-                "lower train.lr, or check the data's values",
+                f"lower train.lr, or check the data's values; {self._last_good()}",
             )
         self.log("train/loss", loss.detach(), on_step=True, on_epoch=False, batch_size=len(batch.where))
         return loss
+
+    def _last_good(self) -> str:
+        """Where to go on from, said for a person."""
+        kept = [path for c in self.trainer.checkpoint_callbacks if (path := str(getattr(c, "best_model_path", "")))]
+        return f"the last good checkpoint is {kept[-1]}" if kept else "no checkpoint was written before it"
 
     def on_validation_epoch_start(self) -> None:
         """Empty the counts."""
@@ -149,10 +155,11 @@ def fit(
     seed: int,
     folder: Path,
     *,
-    title: str = "",
+    multiple: int = 1,
 ) -> FitResult:
     """Train ``module`` in place and leave it with the weights that scored best on the validation blocks.
 
+    ``multiple`` is what the sides of its input must be a multiple of [px].
     Raises GeoadaptError where the loss stops being finite, or a checkpoint to resume from cannot be read.
     """
     _quiet()
@@ -188,16 +195,24 @@ def fit(
         use_distributed_sampler=False,
     )
     begin = time.perf_counter()
-    loaders = _loaders(data, config, seed, start)
-    trainer.fit(fitted, *loaders, ckpt_path=config.resume, weights_only=True if config.resume else None)
+    loaders = _loaders(data, config, seed, start, multiple)
+    try:
+        trainer.fit(fitted, *loaders, ckpt_path=config.resume, weights_only=True if config.resume else None)
+    except SystemExit as left:  # Lightning deafens and leaves the whole process where somebody pressed Ctrl-C
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt from left
     seconds = time.perf_counter() - begin
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    if not Path(best.best_model_path).is_file():
+        raise GeoadaptError(
+            config.resume or "train", f"the best checkpoint so far is gone: {best.best_model_path}", "start anew"
+        )
     stored = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
     fitted.load_state_dict(stored["state_dict"], strict=False)
     module.eval()
     return FitResult(
-        best=float(best.best_model_score or 0),
+        best=math.nan if best.best_model_score is None else float(best.best_model_score),
         best_step=int(stored["global_step"]),
         steps=trainer.global_step,
         seconds=seconds,
@@ -212,13 +227,16 @@ def seconds_per_step(
     """Median seconds of a few training steps that leave the module as it was [s]."""
     loader, _ = _loaders(data, config, seed, 0)
     taken: list[float] = []
+    device = next(module.parameters()).device
     module.train()
-    for batch in _first(loader, 4):
+    for batch in (batch.to(device) for batch in _first(loader, 4)):
         begin = time.perf_counter()
         task.loss(module(batch), batch).backward()  # type: ignore[no-untyped-call]
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         taken.append(time.perf_counter() - begin)
     module.zero_grad(set_to_none=True)
-    return float(np.median(taken[1:]))
+    return float(np.median(taken[1:] or taken))
 
 
 def _first(loader: DataLoader[Any], count: int) -> Iterator[Batch]:
@@ -228,13 +246,15 @@ def _first(loader: DataLoader[Any], count: int) -> Iterator[Batch]:
         yield batch
 
 
-def _loaders(data: Dataset, config: TrainConfig, seed: int, start: int) -> tuple[DataLoader[Any], DataLoader[Any]]:
+def _loaders(
+    data: Dataset, config: TrainConfig, seed: int, start: int, multiple: int = 1
+) -> tuple[DataLoader[Any], DataLoader[Any]]:
     augmentation = Augmentation(
         zoom=config.zoom, gain=config.gain_jitter, offset=config.offset_jitter, band_dropout=config.band_dropout
     )
     count = config.steps * config.batch
     chips = RandomChips(data, config.chip, count, seed, augmentation if config.augment else None, config.edge)
-    blocks = BlockChips(data, dict(data.val_blocks), config.chip)
+    blocks = BlockChips(data, dict(data.val_blocks), config.chip, multiple)
     join = Collate(data.channels)
     train: DataLoader[Any] = DataLoader(
         chips,

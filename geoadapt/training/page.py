@@ -108,8 +108,8 @@ def _scores(story: RunStory, names: Sequence[str]) -> str:
 
 def _entries(story: RunStory) -> str:
     rows: list[list[Cell]] = [
-        [NAMES.get(who, who), story.notes.get(who, ""), int(story.metrics.get(f"{who}/parameters", 0))]
-        for who in story.scored
+        [NAMES.get(who, who), story.notes.get(who, ""), None if count is None else int(count)]
+        for who, count in ((who, story.metrics.get(f"{who}/parameters")) for who in story.scored)
     ]
     return table(["", "what it is", "trained parameters"], rows, "What was trained, on the same chips", own=0)
 

@@ -63,7 +63,7 @@ def jsonable(metrics: Mapping[str, float]) -> dict[str, float | None]:
 def join_curves(newest: Path, target: Path) -> None:
     """The curves of a fit, with those of the parts that it was resumed from (``logs-STEP/metrics.csv``) before them."""
     start = int(newest.parent.name.rpartition("-")[2])
-    parts = [pd.read_csv(newest)]
+    parts = [pd.read_csv(newest) if newest.is_file() else pd.DataFrame({"step": []})]
     for older in sorted(
         newest.parent.parent.glob("logs-*"), key=lambda p: int(p.name.rpartition("-")[2]), reverse=True
     ):

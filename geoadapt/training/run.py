@@ -21,7 +21,7 @@ from geoadapt.cubes.classes import ClassInfo
 from geoadapt.fields.survey import Survey
 from geoadapt.io.atomic import write_text
 from geoadapt.model import AdaptedModel
-from geoadapt.training.controls import CONTROLS, Control
+from geoadapt.training.controls import CONTROLS, Control, choose_controls
 from geoadapt.training.page import RunStory, write_page
 from geoadapt.training.results import MODEL, RunResult, join_curves, jsonable, summarise
 from geoadapt.training.scoring import SceneScore, module_scorer, score_scenes
@@ -52,8 +52,8 @@ def train(job: JobConfig, run_dir: Path, command: str = "") -> RunResult:
 
 def _train(job: JobConfig, run_dir: Path, command: str) -> RunResult:
     begin = time.perf_counter()
-    controls = job.train.chosen_controls()
     setting = prepare(job, run_dir)
+    controls = choose_controls(setting)
     data, task = setting.data, setting.task
     model, result = fit_adapted(setting, job, "fit")
     log.info(

@@ -39,7 +39,7 @@ class SceneScore:
     labels: NDArray[np.uint8]
     """(h, w)."""
     truth: NDArray[np.uint8]
-    """(h, w), 255 where nothing is asked."""
+    """(h, w), 255 where nothing is asked: no label, not this side's block, or a pixel that the image lacks."""
     counts: Counts
     """(blocks, k, k + 1)."""
 
@@ -96,10 +96,12 @@ def _score(
     height, width = scene.shape
     options = StreamOptions(len(classes), infer.tile, infer.overlap, infer.batch, multiple, torch.device(device))
     sink = MemorySink(height, width)
-    stream(scene.image, scores, [LabelProduct(sink, classes, threshold=infer.threshold)], options)
+    product = LabelProduct(sink, classes, threshold=infer.threshold, buffer=infer.cloud_buffer)
+    stream(scene.image, scores, [product], options)
     whole = Window(0, 0, height, width)
     truth = np.asarray(scene.label.read(whole, [0])[0], np.uint8).copy()
     if side is not None:
         truth[~side.pixels(whole)] = NODATA
+    truth[sink.values == NODATA] = NODATA
     counts = block_counts(truth, sink.values, [c.value for c in classes], block)
     return SceneScore(scene.name, sink.values, truth, counts)

@@ -27,7 +27,7 @@ from geoadapt.tasks.cloud_segmentation import CloudSegmentation
 from geoadapt.training.loop import FitResult, ParameterGroup, fit
 from geoadapt.training.precision import chosen_precision
 
-__all__ = ["Setting", "fit_adapted", "prepare"]
+__all__ = ["Setting", "build_for", "fit_adapted", "prepare"]
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,14 @@ def prepare(job: JobConfig, run_dir: Path) -> Setting:
     log.info("data: %s", data.note)
     seen = survey(data, job.seed)
     task = build(TASKS, job.task, data, seen.counts)
+    if job.infer.threshold is not None and "cloud" not in task.names:
+        raise GeoadaptError(
+            "infer.threshold", f"is for the class cloud, and the labels hold {list(task.names)}", "set it to null"
+        )
+    if job.infer.cloud_buffer and not {"clear", "cloud"} <= set(task.names):
+        raise GeoadaptError(
+            "infer.cloud_buffer", f"turns clear into cloud, and the labels hold {list(task.names)}", "set it to 0"
+        )
     absent = [c.name for c in task.classes if not seen.counts.get(c.value)]
     if absent:
         log.info("no pixel of %s in the training blocks", ", ".join(absent))
@@ -65,23 +73,45 @@ def prepare(job: JobConfig, run_dir: Path) -> Setting:
     return Setting(replace(job, runtime=runtime), data, seen, task, inputs, run_dir / "fits", device)
 
 
+def build_for(setting: Setting, job: JobConfig) -> AdaptedModel:
+    """The model that ``job`` describes, where it will run; raises GeoadaptError where it cannot take the chips."""
+    model = build_model(job.backbone, job.adapter, job.head, setting.inputs, setting.data.channels, job.seed)
+    multiple, chip = model.spec.multiple, job.train.chip
+    if chip % multiple:
+        near = max(1, round(chip / multiple)) * multiple
+        raise GeoadaptError(
+            "train.chip", f"{chip} px is no multiple of the {multiple} px of {job.backbone.name}", f"choose {near}"
+        )
+    return model.to(setting.device)
+
+
 def fit_adapted(setting: Setting, job: JobConfig, name: str) -> tuple[AdaptedModel, FitResult]:
     """Build and train the model that ``job`` describes."""
-    model = build_model(job.backbone, job.adapter, job.head, setting.inputs, setting.data.channels, job.seed)
-    model.to(setting.device)
+    model = build_for(setting, job)
     _see_alive(model, setting)
     log.info("%s on %s: %s", name, setting.device, model.count())
     groups = parameter_groups(model, job)
-    result = fit(model, groups, setting.task, setting.data, job.train, job.runtime, job.seed, setting.folder / name)
+    result = fit(
+        model,
+        groups,
+        setting.task,
+        setting.data,
+        job.train,
+        job.runtime,
+        job.seed,
+        setting.folder / name,
+        multiple=model.spec.multiple,
+    )
     model.to(setting.device)
     return model, result
 
 
 def _see_alive(model: AdaptedModel, setting: Setting) -> None:
     """An adapter that does not move the output would be trained for nothing: say so before the fit."""
-    chips = BlockChips(setting.data, dict(setting.data.val_blocks), setting.job.train.chip)
-    batch = Collate(setting.data.channels)([chips[0]])
-    probe(model.attached, batch.to(setting.device))
+    chips = BlockChips(setting.data, dict(setting.data.val_blocks), setting.job.train.chip, model.spec.multiple)
+    seen = (chip for chip in map(chips.__getitem__, range(len(chips))) if chip.valid.any())
+    if (chip := next(seen, None)) is not None:  # the corner of a scene may be empty, and then nothing moves
+        probe(model.attached, Collate(setting.data.channels)([chip]).to(setting.device))
 
 
 def parameter_groups(model: AdaptedModel, job: JobConfig) -> list[ParameterGroup]:

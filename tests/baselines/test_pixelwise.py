@@ -34,3 +34,9 @@ def test_a_class_without_pixels_is_never_predicted():
 def test_one_class_alone_is_an_error_that_names_it():
     with pytest.raises(GeoadaptError, match=r"hold only class \[0\]"):
         fit_discriminant(np.zeros((5, 2), np.float32), np.zeros(5, int), (0, 1))
+
+
+def test_the_discriminant_follows_its_pixels_to_their_device():
+    pixels = np.random.default_rng(0).random((50, 2), np.float32)
+    fitted = fit_discriminant(pixels, (pixels[:, 0] > 0.5).astype(np.uint8), (0, 1))
+    assert fitted.scores(torch.empty(1, 2, 4, 4, device="meta"), None).device.type == "meta"

@@ -17,8 +17,21 @@ def test_the_experiment_chooses_what_the_issue_says_in_few_lines() -> None:
     job = compose(["experiment=cloud_segmentation"])
     names = [getattr(job, group).name for group in GROUPS]
     assert names == ["galileo_nano", "lora", "unet", "cloud_segmentation", "csmask"]
-    text = (conf_dir() / "experiment" / "cloud_segmentation.yaml").read_text()
-    assert len(text.splitlines()) < 25
+
+
+@pytest.mark.parametrize("name", choices("experiment"))
+def test_every_experiment_composes_and_is_short(name: str) -> None:
+    assert isinstance(compose([f"experiment={name}"]), JobConfig)
+    assert len((conf_dir() / "experiment" / f"{name}.yaml").read_text().splitlines()) < 25
+
+
+def test_every_file_of_choices_is_one_that_a_test_composes() -> None:
+    groups = {str(file.parent.relative_to(conf_dir())) for file in conf_dir().rglob("*.yaml")} - {"."}
+    assert groups == {*GROUPS, "train", "infer", "runtime", "experiment"}
+
+
+def test_label_values_are_typed_as_numbers() -> None:
+    assert compose(["data=folder", "data.classes={0: 3, 4: 1}"]).data.classes == {"0": 3, "4": 1}
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -96,6 +109,7 @@ def test_jobs_run_in_hydras_folders_and_one_that_fails_does_not_stop_the_rest(
     failures = run_jobs(work, "train", words, flags=["--multirun"])
     assert seen == [(0, "0"), (1, "1")]
     assert [str(failure) for failure in failures] == ["the first fails"]
+    assert failures[0].__notes__ == [f"run folder: {tmp_path / 'runs [1], (ü)' / '0'}"]
     assert (tmp_path / "runs [1], (ü)" / "1" / ".hydra" / "config.yaml").is_file()
 
 
@@ -105,6 +119,12 @@ def test_the_run_folder_is_taken_literally(tmp_path: Path, monkeypatch: pytest.M
     name = "run, (copy) [1] {a,b}=ü 'q'"
     assert run_jobs(lambda job, folder: folders.append(folder), "train", [f"hydra.run.dir={name}"]) == []
     assert folders == [tmp_path / name]
+
+
+def test_a_run_folder_that_cannot_be_made_is_named_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(GeoadaptError, match=r"file.*: cannot be made \(.*\); choose another hydra\.run\.dir"):
+        run_jobs(lambda job, folder: pytest.fail("work began"), "train", [f"hydra.run.dir={tmp_path / 'file' / 'run'}"])
 
 
 def test_controls_are_a_list_of_names() -> None:

@@ -14,6 +14,7 @@ import pytest
 from geoadapt import __version__
 from geoadapt.cli import VERBS, _carry_out, load_verb, main
 from geoadapt.cli.completion import candidates
+from geoadapt.config import JobConfig
 from geoadapt.errors import GeoadaptError
 
 
@@ -101,6 +102,21 @@ def test_a_dry_run_reads_the_data_says_what_would_run_and_writes_nothing(
     assert main([*words, "data.test=[c]"]) == 2
     assert "data.test: there is no scene 'c'" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["~my chips (copy)"]
+
+
+def test_of_several_runs_the_ones_that_failed_are_listed_with_their_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def fail(job: JobConfig, *rest: object, **more: object) -> None:
+        raise GeoadaptError("a.npz", f"is damaged, says run {job.seed}")
+
+    monkeypatch.setattr("geoadapt.cli.train.train", fail)
+    assert main(["train", "-m", "seed=4,5", "hydra.sweep.dir=all runs"]) == 1
+    for number, seed in enumerate((4, 5)):
+        place = tmp_path / "all runs" / str(number)
+        assert f"error: a.npz: is damaged, says run {seed} (run folder: {place})" in caplog.text
 
 
 def test_a_data_folder_that_is_not_there_is_found_before_the_run(capsys: pytest.CaptureFixture[str]) -> None:

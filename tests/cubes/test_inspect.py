@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
+from rasterio.shutil import copy
 
+from data_pipelines.simulate.dataset import write_image
+from data_pipelines.simulate.scene import SceneSpec, simulate_scene
 from geoadapt.cubes.inspect import inspect
 from geoadapt.errors import GeoadaptError
 from tests import synth
@@ -54,3 +59,43 @@ def test_products_folders_and_stores_are_reported(tmp_path: Path) -> None:
 def test_what_is_absent_is_named(tmp_path: Path) -> None:
     with pytest.raises(GeoadaptError, match="does not exist"):
         inspect(tmp_path / "absent.tif")
+
+
+def test_dates_and_sensors_of_our_own_simulated_scenes_are_shown(tmp_path: Path) -> None:
+    path = write_image(tmp_path / "a.tif", simulate_scene(SceneSpec(64, 1, "sentinel2", "2021-07-05", 0.3)))
+    report = inspect(path)
+    assert (report.time or "")[:10] == "2021-07-05"
+    assert report.sensor == "sentinel2"
+    assert report.warnings == ()
+
+
+def test_a_store_with_an_odd_calendar_or_odd_attributes_is_described_and_doubted(tmp_path: Path) -> None:
+    values = ("time", "y", "x"), np.ones((2, 5, 6), np.float32), {"missing_value": -1.0, "_FillValue": -2.0}
+    time = ("time", [0, 1], {"units": "days since 0000-00-00 00:00:00", "calendar": "365_days"})
+    xr.Dataset({"ts": values}, {"time": time}).to_netcdf(tmp_path / "a.nc")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        report = inspect(tmp_path / "a.nc")
+    assert (report.height, report.width, report.bands[0].name) == (5, 6, "ts")
+    assert "multiple fill values" in " ".join(report.warnings)
+
+
+def test_everything_that_gdal_reads_is_described(data_dir: Path) -> None:
+    odd = ("climate/control/b003_TS_200-299.nc", "precip/bcsd_obs_1999.nc", "weather/levels/NCEP_06_climo.nc")
+    plain = ("precip/ST4.2002030112.06h.grb", "precip/knmi/RAD_NL25_RAP_5min_201008260000.h5")
+    for name in (*odd, *plain):
+        report = inspect(data_dir / name)
+        assert report.bands and report.height > 1, name
+
+
+def test_a_folder_is_reported_by_its_first_raster_or_as_the_one_raster_that_it_is(tmp_path: Path) -> None:
+    first = synth.write_tif(tmp_path / "many" / "a.tif", synth.scene(3), names=("blue", "green", "red"))
+    synth.write_tif(tmp_path / "many" / "b.tif", synth.scene(1))
+    report = inspect(tmp_path / "many")
+    assert (report.kind, report.driver, len(report.bands)) == ("raster", "GTiff", 3)
+    assert "holds 2 scenes" in report.warnings[0]
+    copy(first, tmp_path / "old", driver="MFF2")
+    assert inspect(tmp_path / "old").driver == "MFF2"
+    (tmp_path / "none").mkdir()
+    with pytest.raises(GeoadaptError, match="holds no raster"):
+        inspect(tmp_path / "none")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import xarray as xr
 from rasterio.warp import transform_bounds
 from shapely.geometry import Point, box
 
 from geoadapt.cubes.open import open_cube
+from geoadapt.cubes.scene import open_scene
 from geoadapt.errors import GeoadaptError
 from tests import synth
 
@@ -166,3 +169,64 @@ def test_a_crossing_of_the_antimeridian_is_cut_out(data_dir: Path) -> None:
 def test_errors_survive_a_trip_between_processes() -> None:
     error = pickle.loads(pickle.dumps(GeoadaptError("a", "b", "c")))
     assert (error.path, error.problem, error.hint) == ("a", "b", "c")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_rasters_beside_band_files_are_never_passed_over(tmp_path: Path) -> None:
+    for name in ("red", "blue", "scene2", "QA_PIXEL", "preview"):
+        synth.write_tif(tmp_path / f"{name}.tif", synth.scene(1))
+    with pytest.raises(GeoadaptError, match=r"scenes hold different bands: .*\['blue', 'red'\] and .*scene2\.tif"):
+        open_cube(tmp_path)
+    with pytest.raises(GeoadaptError, match=r"holds 2 scenes .*scene2\.tif"):
+        open_scene(tmp_path)
+    (tmp_path / "scene2.tif").unlink()
+    assert open_scene(tmp_path).info.bands == ("blue", "red")
+
+
+def test_one_raster_called_like_a_band_hides_none_of_its_bands_and_no_other_raster(tmp_path: Path) -> None:
+    for name, day in (("2022-06-01_red", 1), ("2022-06-02", 2)):
+        synth.write_tif(tmp_path / f"{name}.tif", synth.scene(3, seed=day), names=NAMES)
+    cube = open_cube(tmp_path)
+    assert cube.shape[:2] == (2, 3)
+    np.testing.assert_array_equal(cube.values[0], synth.scene(3, seed=1))
+    (tmp_path / "2022-06-02.tif").unlink()
+    with pytest.raises(GeoadaptError, match=r"_red\.tif: holds 3 bands, but is taken for the band 'red' alone"):
+        open_cube(tmp_path)
+
+
+def test_scenes_in_folders_of_their_own_are_all_found(tmp_path: Path) -> None:
+    synth.write_tif(tmp_path / "one" / "s_20220601.tif", synth.scene(3), names=NAMES)
+    for name in NAMES:
+        synth.write_tif(tmp_path / "two" / f"s_20220602_{name}.tif", synth.scene(1))
+    assert open_cube(tmp_path, bands=NAMES).sizes["time"] == 2
+
+
+def test_the_answer_of_a_stac_search_is_read_like_a_collection(tmp_path: Path) -> None:
+    dates = ("2022-06-01", "2022-06-02")
+    whole = open_cube(synth.write_stac(tmp_path, dates))
+    features = [json.loads((tmp_path / d / "item.json").read_text()) for d in dates]
+    for feature, date in zip(features, dates, strict=True):
+        for asset in feature["assets"].values():
+            asset["href"] = asset["href"].replace("./", f"./{date}/")
+    search = tmp_path / "search.json"
+    search.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    np.testing.assert_array_equal(open_cube(search).values, whole.values)
+
+
+def test_a_date_in_the_files_tags_is_taken_and_said(tmp_path: Path) -> None:
+    for name, text in (("a", "2022:06:01 10:11:12"), ("b", "2022-06-01T12:11:12+02:00")):
+        path = synth.write_tif(tmp_path / f"{name}.tif", synth.scene(3), names=NAMES)
+        with rasterio.open(path, "r+") as file:
+            file.update_tags(TIFFTAG_DATETIME=text, sensor="sentinel2_l2a")
+        cube = open_cube(path)
+        assert str(cube["time"].values[0])[:19] == "2022-06-01T10:11:12"
+        assert "the date 2022-06-01 is the file's own tag" in cube.attrs["notes"]
+        assert cube.attrs["sensor"] == "sentinel2_l2a"
+    named = (tmp_path / "a.tif").rename(tmp_path / "a_20210101.tif")
+    assert str(open_cube(named)["time"].values[0])[:10] == "2021-01-01"
+
+
+def test_a_home_folder_may_be_written_with_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synth.write_tif(tmp_path / "a.tif", synth.scene(3), names=NAMES)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert open_cube("~/a.tif").shape == open_cube("~/*.tif").shape == (1, 3, 64, 48)

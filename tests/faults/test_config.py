@@ -11,7 +11,7 @@ import pytest
 
 from geoadapt.adapters.config import LoraConfig
 from geoadapt.cli.compose import compose
-from geoadapt.config import job_from_plain
+from geoadapt.config import GROUPS, job_from_plain
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.config import FolderConfig
 from geoadapt.registry import from_plain
@@ -67,11 +67,29 @@ def test_a_wrong_override_is_named(override: str, message: str) -> None:
         ("runtime.threads=-2", "runtime.threads: -2; choose 0 or more"),
         ("runtime.precision=bf17", "runtime.precision: 'bf17'; did you mean 'bf16'?"),
         ("adapter.r=0", "adapter.r: rank 0; choose 1 or more"),
+        ("adapter.alpha=0", "adapter.alpha: 0; choose 1 or more"),
+        ("adapter.dropout=1", "adapter.dropout: 1.0; choose 0 or more and less than 1"),
+        ("head.width=0", "head.width: 0; choose 1 or more"),
+        ("train.zoom=0", "train.zoom: 0.0; choose 1 or more"),
+        ("train.edge=-1", "train.edge: -1; choose 0 or more"),
+        ("data.block=0", "data.block: 0 px; choose 8 or more"),
+        ("data.val_fraction=0", "data.val_fraction: 0.0; choose more than 0 and less than 1"),
+        ("data.scenes=0", "data.scenes: 0; choose 1 or more"),
+        ("task.losses.dise=1", "task.losses.dise: unknown loss; did you mean 'dice'?"),
+        ("task.losses.ce=-1", "task.losses.ce: -1.0; choose 0 or more"),
+        ("task.losses={ce: 0, dice: 0}", "task.losses: nothing is weighed"),
+        ("task.class_weights=balance", "task.class_weights: 'balance' is unknown; did you mean 'balanced'?"),
+        ("data=folder data.val_fraction=0.8", "data.val_fraction + test_fraction: 1; leave some blocks to train on"),
+        ("data=csmask data.block=4", "data.block: 4 px; choose 8 or more"),
+        ("adapter=full adapter.lr_scale=0", "adapter.lr_scale: 0.0; choose a positive number"),
+        ("backbone=small_vit backbone.heads=0", "backbone.heads: 0; choose 1 or more"),
+        ("head=fcn head.layers=-1", "head.layers: -1; choose 0 or more"),
     ],
 )
 def test_a_value_out_of_range_is_refused_when_it_is_read(override: str, message: str) -> None:
+    words = override.split(" ") if override.split("=")[0] in GROUPS else [override]
     with pytest.raises(GeoadaptError) as raised:
-        compose([override])
+        compose(words)
     assert message in str(raised.value)
 
 
@@ -96,6 +114,7 @@ def test_plain_data_from_a_file_are_never_instructions(plain: dict[str, Any], me
 
 def test_a_stored_mapping_comes_back_as_it_was_and_tuples_stay_tuples() -> None:
     assert from_plain(FolderConfig, {"classes": {"a": 1}}, "x").classes == {"a": 1}
+    assert from_plain(FolderConfig, {"classes": {4: 1}}, "x").classes == {"4": 1}
     assert from_plain(LoraConfig, {"targets": ["mlp"]}, "x").targets == ("mlp",)
 
 

@@ -283,6 +283,15 @@ def test_17_a_file_changed_or_deleted_while_it_is_read_is_named(tmp_path: Path) 
         source.read(Window(0, 0, 2, 2))
 
 
+def test_17_a_band_that_is_resampled_is_watched_too(tmp_path: Path) -> None:
+    product = synth.write_safe(tmp_path, bands=("B02", "B11"))
+    source = open_scene(product)
+    source.read(Window(0, 0, 2, 2))
+    os.utime(next(product.rglob("*_B11.jp2")), (1, 1))
+    with pytest.raises(GeoadaptError, match=r"_B11\.jp2: was changed or removed while it was being read"):
+        source.read(Window(20, 0, 2, 2))
+
+
 def test_17_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(GeoadaptError, match=r"absent\.tif: does not exist"):
         open_cube(tmp_path / "absent.tif")
@@ -302,3 +311,27 @@ def test_18_bounds_cross_the_antimeridian_and_hold_the_pole() -> None:
     south_pole = bounds_degrees(CRS.from_epsg(3031), Affine(1000, 0, -500_000, 0, -1000, 500_000), 1000, 1000)
     assert south_pole[:3] == (-180, -90, 180)
     assert bounds_degrees(CRS.from_epsg(4326), Affine(1, 0, -180, 0, -1, 90), 180, 360) == (-180, -90, 180, 90)
+
+
+def test_16_a_vrt_in_other_letters_or_from_the_current_folder_is_refused_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synth.write_tif(tmp_path / "other" / "a.tif", synth.scene(1))
+    synth.write_tif(tmp_path / "in" / "a.tif", synth.scene(1))
+    path = vrt(tmp_path / "in" / "a.vrt", str(tmp_path / "other" / "a.tif"))
+    path.write_text(path.read_text().replace("SourceFilename", "sourcefilename"))
+    with pytest.raises(GeoadaptError, match="outside its own folder"):
+        RasterSource(path)
+    path = vrt(tmp_path / "in" / "b.vrt", "a.tif")
+    path.write_text(path.read_text().replace('relativeToVRT="1"', 'relativeToVRT="0"'))
+    monkeypatch.chdir(tmp_path / "other")
+    with pytest.raises(GeoadaptError, match="outside its own folder"):
+        RasterSource(path)
+
+
+@pytest.mark.parametrize("content", ["[1]", '{"type": "FeatureCollection", "features": [{}]}', '{"type": "Feature"'])
+def test_a_broken_stac_file_is_an_error(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "search.json"
+    path.write_text(content + ' "stac_version"')
+    with pytest.raises(GeoadaptError, match=r"search\.json: no STAC item or collection"):
+        open_cube(path)

@@ -152,6 +152,18 @@ def test_two_runs_on_one_output_folder_are_refused(tmp_path: Path) -> None:
     assert result.status == "done", result.error
 
 
+def test_names_of_any_bytes_are_run_or_listed(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    for name in ("new\nline.tif", "100%;#?'.tif"):
+        write_scene(folder / name)
+    os.rename(write_scene(folder / "x.tif"), os.fsencode(folder) + b"/caf\xe9.tif")
+    results = predict([folder], FakeBundle(), tmp_path / "out", SMALL)
+    assert [r.status for r in results] == ["done", "failed", "done"]
+    assert "no UTF-8, which GDAL cannot open" in results[1].error
+    run = json.loads((tmp_path / "out/run.json").read_text())
+    assert [s["name"] for s in run["scenes"]] == [r.name for r in results]
+
+
 CHILD = """
 import resource, signal, sys, time
 from pathlib import Path
@@ -165,6 +177,13 @@ def before(values):
     if how == "slow" and calls[0] > 8:
         print("running", flush=True)
         time.sleep(0.5)
+if how == "finalise":
+    from geoadapt.io import geotiff
+    def linger(path, tiled, cog):
+        if path.name.startswith("b"):
+            print("running", flush=True)
+            time.sleep(30)
+    geotiff._compare = linger
 if how == "full":
     resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
 results = predict([scenes], FakeBundle(before=before), out, InferConfig(tile=32, overlap=8, batch=2))
@@ -181,14 +200,16 @@ def child(how: str, scenes: Path, out: Path) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("kind", "when"), [(signal.SIGKILL, "slow"), (signal.SIGINT, "slow"), (signal.SIGKILL, "finalise")]
+)
 def test_a_killed_run_leaves_no_half_output_and_a_rerun_completes_it_byte_for_byte(
-    tmp_path: Path, kind: signal.Signals
+    tmp_path: Path, kind: signal.Signals, when: str
 ) -> None:
     scenes = tmp_path / "scenes"
     write_scene(scenes / "a.tif", 40, 40)
     write_scene(scenes / "b.tif", 200, 200)
-    process = child("slow", scenes, tmp_path / "out")
+    process = child(when, scenes, tmp_path / "out")
     assert process.stdout is not None
     assert process.stdout.readline().strip() == "running"
     begin = time.perf_counter()
@@ -199,6 +220,8 @@ def test_a_killed_run_leaves_no_half_output_and_a_rerun_completes_it_byte_for_by
     out = tmp_path / "out"
     assert (out / "a_labels.tif").exists()
     assert not (out / "b_labels.tif").exists()
+    if when == "finalise":
+        assert any(name.startswith(".b_labels.tif.") and name.endswith(".part") for name in hidden(out))
     if kind == signal.SIGINT:
         assert stopped < 2
         assert hidden(out) == []

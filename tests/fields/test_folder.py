@@ -125,3 +125,8 @@ def test_a_folder_without_images_lists_what_is_there(root: Path) -> None:
 def test_a_class_that_the_task_does_not_know_is_refused(root: Path) -> None:
     with pytest.raises(GeoadaptError, match=r"data\.classes: maps to \[7\]; expected classes of the task"):
         build(config(root, classes={"1": 7}))
+
+
+def test_names_for_the_values_of_a_raster_are_refused(root: Path) -> None:
+    with pytest.raises(GeoadaptError, match=r"data\.classes: label rasters hold numbers, not \['cloud'\]; write"):
+        build(config(root, classes={"cloud": 1}))

@@ -4,6 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geoadapt.errors import GeoadaptError
+from geoadapt.fields.config import CsmaskConfig
+from geoadapt.fields.csmask import build as csmask
 from geoadapt.fields.scenes import MappedLabels, choose_test, split_blocks
 from geoadapt.io.arrays import ArraySource
 from geoadapt.io.base import Window
@@ -49,3 +51,35 @@ def test_naming_every_scene_as_test_leaves_nothing_to_train_on():
 def test_label_values_without_a_class_are_ignored():
     source = ArraySource(np.array([[[0, 1, 2, 9]]], np.uint8), ("label",))
     assert MappedLabels(source, {0: 3, 1: 0, 2: 0}).read(Window(0, 0, 1, 4)).tolist() == [[[3, 0, 0, 255]]]
+
+
+def test_a_scene_named_twice_counts_once_and_the_key_of_a_wrong_name_is_said():
+    assert choose_test(["a", "b", "c"], ["b", "b"], ["a", "a"], "data.test") == (["a"], ["b"])
+    with pytest.raises(GeoadaptError, match=r"data\.train: there is no scene 'cc'; did you mean 'c'"):
+        choose_test(["a", "b", "c"], ["b"], ["cc"], "data.test")
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "said"),
+    [
+        ((8, 9, 6), (8, 9, 2), r"img \(8, 9, 6\), msk \(8, 9, 2\); expected"),
+        ((8, 9), (8, 9), r"img \(8, 9\), msk \(8, 9\); expected"),
+        ((8, 9, 4), (8, 9, 1), r"img \(8, 9, 4\)"),
+        ((8, 9, 6), (9, 8, 1), r"img \(8, 9, 6\), msk \(9, 8, 1\)"),
+    ],
+)
+def test_a_file_of_another_layout_is_named_with_what_it_holds(tmp_path, image, mask, said):
+    for name in ("a", "b"):
+        np.savez(tmp_path / f"{name}.npz", img=np.zeros(image), msk=np.zeros(mask))
+    with pytest.raises(GeoadaptError, match=r"[ab]\.npz: " + said):
+        csmask(CsmaskConfig(root=str(tmp_path), test=["b"]))
+
+
+def test_scaled_numbers_are_refused_and_infinite_pixels_are_missing(tmp_path):
+    image = np.full((64, 128, 6), 0.2)
+    image[0, 0] = np.inf
+    np.savez(tmp_path / "a.npz", img=image, msk=np.zeros((64, 128)))
+    assert csmask(CsmaskConfig(root=str(tmp_path))).train[0].shape == (64, 128)
+    np.savez(tmp_path / "a.npz", img=image * 10000, msk=np.zeros((64, 128)))
+    with pytest.raises(GeoadaptError, match=r"a\.npz: img reaches 2000; expected reflectance 0–1; divide by 10000"):
+        csmask(CsmaskConfig(root=str(tmp_path)))

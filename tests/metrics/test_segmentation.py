@@ -56,3 +56,8 @@ def test_differences_of_two_entries_are_paired_block_by_block():
 
 def test_an_interval_of_nothing_is_not_a_number():
     assert all(np.isnan(interval(np.full(5, np.nan))))
+
+
+def test_without_a_labelled_block_every_draw_is_not_a_number():
+    draws = bootstrap({"a": np.zeros((0, 2, 3), np.int64)}, iou, draws=7)
+    assert draws["a"].shape == (7, 2) and np.isnan(draws["a"]).all()

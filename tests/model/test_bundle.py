@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -23,8 +24,6 @@ CLASSES = (CLOUD_CLASSES[0], CLOUD_CLASSES[1], CLOUD_CLASSES[3])
 
 
 def card(model):
-    from dataclasses import asdict
-
     return BundleCard(
         name="small",
         task="cloud_segmentation",
@@ -168,3 +167,24 @@ def test_what_a_card_says_is_plain_data_and_never_run(copy, key, value, said):
 def test_a_folder_that_is_no_bundle_says_what_is_missing(tmp_path):
     with pytest.raises(GeoadaptError, match=r"is no bundle: it has no bundle\.json; name the folder that"):
         load_bundle(tmp_path)
+
+
+def test_a_file_that_the_card_does_not_name_is_not_trusted(copy):
+    plain = json.loads((copy / "bundle.json").read_text())
+    plain["files"].pop("head.safetensors")
+    (copy / "bundle.json").write_text(json.dumps(plain))
+    with pytest.raises(GeoadaptError, match=r"head\.safetensors: is not named in bundle\.json, so its hash is unknown"):
+        load_bundle(copy)
+    (copy / "bundle.json").write_text(json.dumps({**plain, "files": []}))
+    with pytest.raises(GeoadaptError, match=r"bundle\.json: names no files"):
+        load_bundle(copy)
+
+
+def test_the_readme_says_what_was_frozen_and_how_it_decides(made, tmp_path):
+    model, folder, _ = made
+    text = (folder / "README.md").read_text()
+    assert "(frozen), adapter lora" in text and "None" not in text and "reaches" not in text
+    tuned = replace(card(model), adapter={"name": "full"}, threshold=0.6, metrics={"test/parameters": 569795.0})
+    text = (save_bundle(tmp_path / "b", model, tuned, {}) / "README.md").read_text()
+    assert "(fully fine-tuned), adapter full" in text and "569,795" in text
+    assert "Cloud where its probability reaches 0.6." in text

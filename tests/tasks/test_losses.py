@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from geoadapt.tasks.config import LOSS_NAMES
 from geoadapt.tasks.losses import IGNORE, LOSSES, cross_entropy, dice, focal, lovasz
 
 
@@ -59,3 +60,7 @@ def test_dice_and_lovasz_by_hand():
     class0 = 0.4 * (1 - 1 / 2) + 0.2 * (1 - (1 - 1 / 2))
     class1 = 0.4 * 1.0 + 0.2 * 0.0
     assert float(lovasz(scores, target)) == pytest.approx((class0 + class1) / 2, rel=1e-6)
+
+
+def test_a_configuration_may_name_the_losses_that_there_are():
+    assert set(LOSS_NAMES) == set(LOSSES)

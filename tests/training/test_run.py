@@ -172,10 +172,24 @@ def test_a_loss_that_is_not_finite_stops_with_the_step(root, tmp_path):
         train(wild, tmp_path, "")
 
 
+class Marker:
+    """Leaves a file where its pickle is run."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return type(self.path).touch, (self.path,)
+
+
 def test_a_checkpoint_that_is_none_is_refused_by_name(root, tmp_path):
     (tmp_path / "x.ckpt").write_bytes(b"no checkpoint")
     with pytest.raises(GeoadaptError, match=r"x\.ckpt: is no checkpoint to resume from"):
         train(job(root, controls="none", resume=str(tmp_path / "x.ckpt")), tmp_path / "r", "")
+    torch.save({"global_step": Marker(tmp_path / "ran")}, tmp_path / "x.ckpt")
+    with pytest.raises(GeoadaptError, match=r"x\.ckpt: is no checkpoint to resume from \(UnpicklingError\)"):
+        train(job(root, controls="none", resume=str(tmp_path / "x.ckpt")), tmp_path / "r", "")
+    assert not (tmp_path / "ran").exists()
 
 
 def test_an_estimate_counts_all_fits_and_writes_nothing(root):

@@ -1,0 +1,290 @@
+"""Prithvi-EO 1.0 and 2.0 (Jakubik 2023, arXiv 2310.18660; Szwarcman 2024, arXiv 2412.02732): one encoder of HLS scenes.
+
+In: a Batch with ``optical`` (reflectance 0–1), any number of dates. Out: Features, a map per fourth of the depth.
+All dates attend to each other. The TL variants are told dates and places, where they are known.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from geoadapt.backbones.base import BackboneSpec, Features
+from geoadapt.backbones.config import PrithviEoConfig
+from geoadapt.backbones.prithvi_eo_encoder import Encoder
+from geoadapt.backbones.prithvi_eo_keys import encoder_state, fill, mean_kernels
+from geoadapt.backbones.prithvi_eo_layers import Layout, draw
+from geoadapt.backbones.weights import Provenance, find_weights, load_state, provenance, random_provenance
+from geoadapt.errors import GeoadaptError, nearest
+from geoadapt.fields.types import Batch, Field, ProjectedGrid
+
+__all__ = ["BANDS", "VARIANTS", "PrithviEo", "Seen", "Variant", "build", "drawn", "layout_of", "loaded", "weights_of"]
+
+log = logging.getLogger(__name__)
+
+BANDS = ("blue", "green", "red", "nir08", "swir16", "swir22")
+"""Of the pre-training, in the order of the stored kernels."""
+NEAR = {"nir08": "nir", "nir": "nir08"}
+"""The broad and the narrow near infrared stand in for each other, where only one is there."""
+STATISTICS: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    1: ((775, 1081, 1229, 2497, 2204, 1611), (1282, 1270, 1399, 1368, 1292, 1155)),
+    2: ((1087, 1342, 1433, 2734, 1958, 1363), (2248, 2179, 2178, 1850, 1242, 1049)),
+}
+"""Version → mean and standard deviation per band [reflectance × 10000]."""
+REFLECTANCE = 1e4
+NODATA = 1e-4
+"""What the pre-training put where a value was missing [normalised]."""
+IMAGE = 224
+"""Side of the images of the pre-training [px]."""
+HUB = "ibm-nasa-geospatial"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A published model: sizes, patch [px], frames of its pre-training, and where its file lies."""
+
+    version: int
+    width: int
+    depth: int
+    heads: int
+    frames: int
+    patch: int
+    coords: tuple[str, ...]
+    repository: str
+    file: str
+
+
+TL = ("time", "location")
+VARIANTS: dict[str, Variant] = {
+    "prithvi_eo_v1_100": Variant(1, 768, 12, 12, 3, 16, (), "Prithvi-EO-1.0-100M", "Prithvi_EO_V1_100M.pt"),
+    "prithvi_eo_v2_tiny_tl": Variant(2, 192, 12, 3, 1, 16, TL, "Prithvi-EO-2.0-tiny-TL", "Prithvi_EO_V2_tiny_TL.pt"),
+    "prithvi_eo_v2_100_tl": Variant(2, 768, 12, 12, 4, 16, TL, "Prithvi-EO-2.0-100M-TL", "Prithvi_EO_V2_100M_TL.pt"),
+    "prithvi_eo_v2_300": Variant(2, 1024, 24, 16, 4, 16, (), "Prithvi-EO-2.0-300M", "Prithvi_EO_V2_300M.pt"),
+    "prithvi_eo_v2_300_tl": Variant(2, 1024, 24, 16, 4, 16, TL, "Prithvi-EO-2.0-300M-TL", "Prithvi_EO_V2_300M_TL.pt"),
+    "prithvi_eo_v2_600": Variant(2, 1280, 32, 16, 4, 14, (), "Prithvi-EO-2.0-600M", "Prithvi_EO_V2_600M.pt"),
+    "prithvi_eo_v2_600_tl": Variant(2, 1280, 32, 16, 4, 14, TL, "Prithvi-EO-2.0-600M-TL", "Prithvi_EO_V2_600M_TL.pt"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the encoder reads of a batch: ``pixels`` (b, c, t, h, w) normalised, and what else is known."""
+
+    pixels: Tensor
+    valid: Tensor
+    """(b, c, t, h, w) bool, False where a value is missing."""
+    year_day: Tensor | None
+    """(b, t, 2)."""
+    lat_lon: Tensor | None
+    """(b, 2) [degrees]."""
+
+
+class PrithviEo(Encoder):
+    """The encoder; a Backbone when called with a Batch, the bare network through ``encode``."""
+
+    def __init__(self, config: PrithviEoConfig) -> None:
+        layout = layout_of(config)
+        variant = VARIANTS[config.name]
+        super().__init__(layout, [_column(c, config.channels) for c in config.channels])
+        self.settings = config
+        self.source: Provenance | None = None
+        self.new = tuple(c for c in config.channels if _column(c, config.channels) >= len(BANDS))
+        """Channels that the pre-training never saw."""
+        self.trainable = ("patch_embed.extra",) if self.new else ()
+        """Parameters that an adapter is to train along."""
+        mean, std = (_per_channel(s, config.channels) for s in STATISTICS[variant.version])
+        self.mean, self.std = mean, std
+        self.taps = _taps(config.taps, layout.depth)
+        stand_ins = [NEAR[c] for c in config.channels if NEAR.get(c, c) not in config.channels]
+        self.spec = BackboneSpec(
+            name=config.name,
+            inputs={"optical": (*config.channels, *stand_ins)},
+            required={},
+            units={"optical": "reflectance"},
+            widths=(layout.width,) * len(self.taps),
+            strides=(layout.patch[-1],) * len(self.taps),
+            blocks=layout.depth,
+            targets={"attention": r"blocks\.{block}\.attn\.(qkv|proj)", "mlp": r"blocks\.{block}\.mlp\.fc[12]"},
+            multiple=layout.patch[-1],
+        )
+
+    def forward(self, batch: Batch) -> Features:
+        """Features of a batch; height and width a multiple of the patch size.
+
+        Raises:
+            GeoadaptError: where ``optical`` is missing, holds no channel of the model, or has another size.
+        """
+        seen = self.read(batch)
+        grid = self.grid(seen.pixels)
+        tokens = self.encode(seen.pixels, seen.year_day, seen.lat_lon)
+        maps = (tokens[n - 1][:, 1:].reshape(len(seen.pixels), *grid, -1).movedim(-1, 2) for n in self.taps)
+        return Features(tuple(maps), self.spec.strides)
+
+    def read(self, batch: Batch) -> Seen:
+        """Normalised channels, what is missing filled; raises GeoadaptError as ``forward`` does."""
+        given = self._optical(batch)
+        picked = [_source(c, given.channels, self.settings.channels) for c in self.settings.channels]
+        shape = (*given.values.shape[:2], len(picked), *given.values.shape[-2:])
+        pixels = given.values.new_zeros(shape, dtype=torch.float32)
+        valid = torch.zeros(shape, dtype=torch.bool, device=pixels.device)
+        for place, index in enumerate(picked):
+            if index is not None:
+                valid[:, :, place] = True if given.valid is None else given.valid[:, :, index]
+                pixels[:, :, place] = (given.values[:, :, index] * REFLECTANCE - self.mean[place]) / self.std[place]
+        if self.settings.missing == "mean":
+            empty = pixels.new_full((len(picked), 1, 1), NODATA)
+        else:
+            empty = pixels.new_tensor([-m / s for m, s in zip(self.mean, self.std, strict=True)])[:, None, None]
+        pixels = torch.where(valid, pixels, empty)
+        return Seen(pixels.transpose(1, 2), valid.transpose(1, 2), self._year_day(given), self._lat_lon(given))
+
+    def _optical(self, batch: Batch) -> Field:
+        given = batch.inputs.get("optical")
+        wanted = self.spec.inputs["optical"]
+        if given is None or not set(wanted) & set(given.channels):
+            held = list(batch.inputs) if given is None else list(given.channels)
+            raise GeoadaptError(
+                "backbone", f"the batch holds {held}", f"it needs 'optical' with some of {list(wanted)}"
+            )
+        height, width = given.values.shape[-2:]
+        size = self.spec.multiple
+        if height % size or width % size:
+            raise GeoadaptError(
+                "backbone", f"{height} × {width} px is no multiple of the patch size {size} px", "pad or crop the input"
+            )
+        return given
+
+    def _year_day(self, given: Field) -> Tensor | None:
+        """Year and day of the year (b, t, 2), NaN where a date is unknown; None where it is not told."""
+        if "time" not in self.layout.coords or not self.settings.times or given.times is None:
+            return None
+        seconds = given.times.detach().cpu().double().numpy()
+        known = np.isfinite(seconds)
+        dates = np.where(known, seconds, 0).astype("datetime64[s]")
+        year = dates.astype("datetime64[Y]")
+        day = (dates.astype("datetime64[D]") - year.astype("datetime64[D]")).astype(np.int64) + 1
+        pairs = np.stack([year.astype(np.int64) + 1970, day], -1).astype(np.float32)
+        return torch.from_numpy(np.where(known[..., None], pairs, np.float32("nan"))).to(given.values.device)
+
+    def _lat_lon(self, given: Field) -> Tensor | None:
+        if "location" not in self.layout.coords or not self.settings.location:
+            return None
+        if not isinstance(given.grid, ProjectedGrid) or given.grid.centre is None:
+            return None
+        return given.grid.centre.to(given.values.device, torch.float32)
+
+
+def layout_of(config: PrithviEoConfig) -> Layout:
+    """The sizes of a configuration: those of its variant, where it does not override them; raises GeoadaptError."""
+    if config.name not in VARIANTS:
+        raise GeoadaptError("backbone.name", f"'{config.name}' is unknown", nearest(config.name, VARIANTS))
+    variant = VARIANTS[config.name]
+    patch = config.patch_size or variant.patch
+    # another patch size sees the same table of positions, as when the kernels are resampled
+    image = IMAGE // variant.patch * patch
+    return Layout(
+        width=config.width or variant.width,
+        depth=config.depth or variant.depth,
+        heads=config.heads or variant.heads,
+        patch=(1, patch, patch),
+        frames=variant.frames,
+        image=(image, image),
+        channels=len(BANDS),
+        coords=variant.coords,
+        decoder_width=config.decoder_width,
+        decoder_depth=config.decoder_depth,
+        decoder_heads=config.decoder_heads,
+        eps=config.eps,
+    )
+
+
+def weights_of(config: PrithviEoConfig) -> Path:
+    """The weights file of a configuration; raises GeoadaptError where there is none."""
+    variant = VARIANTS[config.name]
+    files = (f"{config.name}.safetensors", variant.file)
+    return find_weights(config.name, config.weights, files, hub=(f"{HUB}/{variant.repository}", variant.file))
+
+
+def build(config: PrithviEoConfig) -> PrithviEo:
+    """The encoder with its public weights, or with random ones drawn from ``config.seed``.
+
+    It is frozen, except for the kernels of channels that the pre-training never saw.
+    """
+    if config.random_weights:
+        model = drawn(config)
+        model.source = random_provenance(config.name, config.seed, model)
+    else:
+        path = weights_of(config)
+        model = loaded(config, load_state(path), path)
+        where = f"https://huggingface.co/{HUB}/{VARIANTS[config.name].repository}"
+        model.source = provenance(config.name, path, where, "Apache-2.0")
+    model.requires_grad_(False).eval()
+    if model.patch_embed.extra is not None:
+        model.patch_embed.extra.requires_grad_(True)
+        log.info(
+            "%s: new channels %s; their patch kernels start as the mean of the pre-trained ones and are trainable",
+            config.name,
+            ", ".join(model.new),
+        )
+    return model
+
+
+def drawn(config: PrithviEoConfig) -> PrithviEo:
+    """An encoder with random weights from ``config.seed``."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(config.seed)
+        model = PrithviEo(config)
+        draw(model)
+        if model.patch_embed.extra is not None:
+            model.patch_embed.extra.copy_(mean_kernels(model.patch_embed.proj.weight, len(model.new)))
+    return model
+
+
+def loaded(config: PrithviEoConfig, state: dict[str, Tensor], path: object) -> PrithviEo:
+    """An encoder with the tensors of a public checkpoint; raises GeoadaptError where they do not fit."""
+    with torch.device("meta"):
+        model = PrithviEo(config)
+    fill(model, encoder_state(state, model, path), path)
+    return model
+
+
+def _column(channel: str, channels: tuple[str, ...]) -> int:
+    """Where a channel's kernel lies: among the pre-trained ones, or, for a new channel, behind them in order."""
+    known = _known(channel, channels)
+    if known is not None:
+        return known
+    new = [c for c in channels if _known(c, channels) is None]
+    return len(BANDS) + new.index(channel)
+
+
+def _known(channel: str, channels: tuple[str, ...]) -> int | None:
+    name = "nir08" if channel == "nir" and "nir08" not in channels else channel
+    return BANDS.index(name) if name in BANDS else None
+
+
+def _per_channel(values: tuple[float, ...], channels: tuple[str, ...]) -> tuple[float, ...]:
+    """A statistic of every channel; new ones take the mean over the pre-trained bands."""
+    known = [_known(c, channels) for c in channels]
+    return tuple(sum(values) / len(values) if k is None else values[k] for k in known)
+
+
+def _source(channel: str, given: tuple[str, ...], wanted: tuple[str, ...]) -> int | None:
+    """Where a channel lies in the input; the other near infrared stands in for a missing one."""
+    if channel in given:
+        return given.index(channel)
+    other = NEAR.get(channel)
+    return given.index(other) if other in given and other not in wanted else None
+
+
+def _taps(chosen: tuple[int, ...], depth: int) -> tuple[int, ...]:
+    """Numbers of the blocks, from 1, whose outputs become maps; four evenly spaced where none are chosen."""
+    if not chosen:
+        return tuple(sorted({max(1, depth * (i + 1) // 4) for i in range(4)}))
+    if list(chosen) != sorted(set(chosen)) or not 1 <= chosen[0] <= chosen[-1] <= depth:
+        raise GeoadaptError("backbone.taps", f"{list(chosen)}", f"choose ascending numbers of blocks, 1 to {depth}")
+    return chosen
