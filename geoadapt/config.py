@@ -24,13 +24,16 @@ __all__ = [
     "SECTIONS",
     "InferConfig",
     "JobConfig",
+    "PUBLISHED",
     "RuntimeConfig",
     "TrainConfig",
     "job_from_plain",
 ]
 
 CONTROLS = ("rule", "lda", "unet", "random_backbone", "full_finetune")
-"""What a result is compared with, on the same pixels, in the same run."""
+"""What a result is compared with, on the same pixels, in the same run: all of these, unless others are named."""
+PUBLISHED = ("dl_l8s2_uv",)
+"""Published models that stand beside them where they are named: their weights must be at hand."""
 
 
 @dataclass
@@ -83,7 +86,7 @@ class TrainConfig:
         if self.max_minutes is not None and not self.max_minutes > 0:
             raise GeoadaptError("train.max_minutes", f"{self.max_minutes}", "choose more than 0, or null for no limit")
         for name in self.chosen_controls():
-            _among("train.controls", name, CONTROLS)
+            _among("train.controls", name, (*CONTROLS, *PUBLISHED))
 
     def chosen_controls(self) -> tuple[str, ...]:
         """The controls by name, in their fixed order where all are wanted."""

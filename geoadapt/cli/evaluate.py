@@ -45,6 +45,7 @@ def _dry_run(bundle: Path, note: list[str]) -> int:
 
 def _run(request: Request, bundle: Path) -> int:
     def work(job: JobConfig, folder: Path) -> None:
+        """Score once, in a run folder."""
         from geoadapt.training.evaluate import evaluate
 
         LOG.info("run folder: %s", folder)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from geoadapt.errors import GeoadaptError
 
-__all__ = ["FcnConfig", "LinearConfig", "UnetConfig"]
+__all__ = ["FcnConfig", "LinearConfig", "UnetConfig", "UpernetConfig"]
 
 
 @dataclass
@@ -37,6 +37,17 @@ class UnetConfig:
     width: int = 32
     image_skip: bool = True
     """Feed the input's pixels to the finest level: a patch of 4 px is coarser than a cloud's edge."""
+
+    def __post_init__(self) -> None:
+        _at_least("head.width", self.width, 1)
+
+
+@dataclass
+class UpernetConfig:
+    """Context pooled from the deepest map, and a pyramid fused from coarse to fine."""
+
+    name: str = "upernet"
+    width: int = 32
 
     def __post_init__(self) -> None:
         _at_least("head.width", self.width, 1)

@@ -13,6 +13,8 @@ from geoadapt.report.numbers import signed
 
 __all__ = ["Verdict", "from_metrics", "verdict"]
 
+SHADOWLESS = ("rule", "dl_l8s2_uv")
+"""Controls that do not tell shadows: beating them there says nothing."""
 Outcome = Literal["better", "even", "worse", "unknown"]
 MARKS: dict[Outcome, tuple[str, str]] = {
     "better": ("\N{CHECK MARK}", "better"),
@@ -67,11 +69,11 @@ def verdict(verdicts: Sequence[Verdict]) -> Markup:
 
 
 def from_metrics(metrics: Mapping[str, float], controls: Mapping[str, str], classes: Sequence[str]) -> list[Verdict]:
-    """Verdicts from flat metrics ``WHO/iou_gain…/CLASS``, one per control and class; the rule knows no shadow."""
+    """Verdicts from flat metrics ``WHO/iou_gain…/CLASS``, one per control and class that it tells."""
     found = []
     for who, control in controls.items():
         for name in classes:
-            if who == "rule" and name == "shadow":
+            if who in SHADOWLESS and name == "shadow":
                 continue
             ends = ("", "_low", "_high")
             gain, low, high = (metrics.get(f"{who}/iou_gain{end}/{name}", float("nan")) for end in ends)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from geoadapt.adapters.config import FullConfig
+from geoadapt.baselines.dl_l8s2_uv import published_unet
 from geoadapt.baselines.pixelwise import BlueRule, fit_discriminant
 from geoadapt.baselines.unet import SmallUnet
 from geoadapt.config import JobConfig, TrainConfig
@@ -121,10 +122,16 @@ def _fresh(job: JobConfig) -> TrainConfig:
     return replace(job.train, resume=None)
 
 
+def _dl_l8s2_uv(setting: Setting, seconds: float) -> Control:
+    published = published_unet(setting.data.channels, setting.task.names, device=setting.device)
+    return Control(pixel_scorer(published.scores), 8, note="a published Landsat-8 cloud U-Net as it stands, no shadow")
+
+
 CONTROLS: dict[str, Callable[[Setting, float], Control]] = {
     "rule": _rule,
     "lda": _lda,
     "unet": _unet,
     "random_backbone": _random_backbone,
     "full_finetune": _full_finetune,
+    "dl_l8s2_uv": _dl_l8s2_uv,
 }

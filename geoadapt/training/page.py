@@ -35,6 +35,7 @@ NAMES = {
     "unet": "the U-Net from scratch",
     "random_backbone": "the same backbone with random weights",
     "full_finetune": "full fine-tuning",
+    "dl_l8s2_uv": "the published cloud U-Net dl_l8s2_uv",
 }
 CHIP = 128
 """Side of the maps' chips [px]."""
