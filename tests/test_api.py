@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -26,3 +27,10 @@ def test_the_verbs_call_the_same_functions() -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         _ = ga.trian
+
+
+def test_a_job_may_be_given_as_plain_data_or_overrides_and_its_faults_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ga.GeoadaptError, match="backbone: nothing is chosen"):
+        ga.train({"seed": 1}, tmp_path)
+    with pytest.raises(ga.GeoadaptError, match="did you mean 'train.steps'"):
+        ga.train("train.step=1", tmp_path)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from geoadapt.cli.compose import as_yaml, compose, run_jobs
 from geoadapt.cli.grammar import Flag, Request, Verb
 from geoadapt.cli.keys import CONFIG_SECTIONS, prepare
-from geoadapt.config import JobConfig
+from geoadapt.config import JobConfig, job_from_plain
 from geoadapt.errors import GeoadaptError, nearest
 from geoadapt.fields import DATASETS
 from geoadapt.io.atomic import write_text
@@ -29,19 +29,22 @@ LOG = logging.getLogger(__name__)
 
 
 def train(
-    config: JobConfig | Sequence[str], run_dir: str | Path | None = None, *, command: str = "geoadapt.train(…)"
+    config: JobConfig | Mapping[str, Any] | Sequence[str],
+    run_dir: str | Path | None = None,
+    *,
+    command: str = "geoadapt.train(…)",
 ) -> RunResult:
     """Fit, compare and store one job in ``run_dir`` (default: outputs/DATE/TIME).
 
     Args:
-        config: a job, or the overrides that describe it, as typed after ``geoadapt train``.
+        config: a job, the same as plain data, or the overrides that describe it, as typed after ``geoadapt train``.
         run_dir: where config.yaml, metrics.json, report.html and bundle/ go.
         command: what the report says was typed.
 
     Raises:
         GeoadaptError: the configuration, the data or the weights are not as they must be.
     """
-    job = config if isinstance(config, JobConfig) else compose(config)
+    job = _as_job(config)
     folder = Path(run_dir) if run_dir is not None else Path(f"outputs/{datetime.now():%Y-%m-%d/%H-%M-%S}")
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "config.yaml", as_yaml(job))
@@ -49,6 +52,14 @@ def train(
     from geoadapt.training.run import train as run
 
     return run(job, folder, command)
+
+
+def _as_job(config: JobConfig | Mapping[str, Any] | Sequence[str]) -> JobConfig:
+    if isinstance(config, JobConfig):
+        return config
+    if isinstance(config, Mapping):
+        return job_from_plain(config)
+    return compose([config] if isinstance(config, str) else config)
 
 
 def make_data(job: JobConfig) -> None:
