@@ -19,10 +19,25 @@ def simulated(config: Any) -> list[str]:
     return write_dataset(Path(config.root), config.scenes, config.size, config.seed, config.sensors)
 
 
-PIPELINES: dict[str, Callable[[Any], list[str]]] = {"simulated": simulated}
+def brought(config: Any) -> list[str]:
+    """Names of a public data set's images, once its folders are checked; an error says what to download."""
+    from data_pipelines.cloud_datasets import check_dataset
+
+    return check_dataset(config.name, Path(config.root), config.train_splits)
+
+
+PIPELINES: dict[str, Callable[[Any], list[str]]] = {
+    "simulated": simulated,
+    "hrc_whu": brought,
+    "gf12ms_whu_gf1": brought,
+    "gf12ms_whu_gf2": brought,
+    "cloudsen12_high_l1c": brought,
+    "cloudsen12_high_l2a": brought,
+    "l8_biome": brought,
+}
 
 
 def ensure(data_config: Any) -> None:
-    """Make what a data configuration needs where the project can make it; nothing for data that must be brought."""
+    """Make what a data configuration needs, or check the public data set that it names; nothing for one's own data."""
     if data_config.name in PIPELINES:
         PIPELINES[data_config.name](data_config)

@@ -10,6 +10,9 @@ from geoadapt.errors import GeoadaptError
 
 __all__ = ["VERB"]
 
+SHOWN = 20
+"""Names that are printed; a public data set has thousands."""
+
 
 def _plan(request: Request) -> Callable[[], int]:
     from data_pipelines import PIPELINES
@@ -20,7 +23,8 @@ def _plan(request: Request) -> Callable[[], int]:
 
     def work() -> int:
         names = PIPELINES[data.name](data)
-        print(f"{len(names)} scenes in {data.root}: {', '.join(names)}")
+        shown = [*names[:SHOWN], "…"] if len(names) > SHOWN else names
+        print(f"{len(names)} scenes in {data.root}: {', '.join(shown)}")
         return 0
 
     return work

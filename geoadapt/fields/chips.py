@@ -45,20 +45,24 @@ def read_sample(scene: LabelledScene, window: Window, channels: Sequence[str], s
     inside = Window(
         window.row, window.col, min(window.height, height - window.row), min(window.width, width - window.col)
     )
-    bands = [scene.image.info.bands.index(c) for c in channels]
-    values, valid = decode(scene.image.read(inside, bands), scene.image.info, bands)
-    label = np.asarray(scene.label.read(inside, [0])[0], np.uint8).copy()
+    info = scene.image.info
+    bands = [info.bands.index(c) for c in channels]
+    # Naming the bands costs a source in memory a copy of all its pixels: all of them in order need no names.
+    asked = None if bands == list(range(len(info.bands))) else bands
+    values, valid = decode(scene.image.read(inside, asked), info, bands)
+    label = np.array(scene.label.read(inside, None if len(scene.label.info.bands) == 1 else [0])[0], np.uint8)
+    if side is not None:
+        np.copyto(label, NODATA, where=~side.pixels(inside))
     if valid is None:
         valid = np.ones(values.shape, bool)
-    if side is not None:
-        label[~side.pixels(inside)] = NODATA
-    label[~valid.all(axis=0)] = NODATA
+    else:
+        np.copyto(label, NODATA, where=~valid.all(axis=0))
     lower, right = window.height - inside.height, window.width - inside.width
     if lower or right:
         values = np.pad(values, ((0, 0), (0, lower), (0, right)))
         valid = np.pad(valid, ((0, 0), (0, lower), (0, right)))
         label = np.pad(label, ((0, lower), (0, right)), constant_values=NODATA)
-    time = scene.image.info.time
+    time = info.time
     return Sample(
         values,
         valid,

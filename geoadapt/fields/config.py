@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from geoadapt.cubes.cloud_layouts import LAYOUTS
 from geoadapt.errors import GeoadaptError
 
-__all__ = ["CsmaskConfig", "FolderConfig", "SimulatedConfig"]
+__all__ = ["CloudDatasetConfig", "CsmaskConfig", "FolderConfig", "SimulatedConfig"]
 
 
 def check_split(block: int, **fractions: float) -> None:
@@ -19,6 +20,33 @@ def check_split(block: int, **fractions: float) -> None:
     if sum(fractions.values()) >= 1:
         names = " + ".join(fractions)
         raise GeoadaptError(f"data.{names}", f"{sum(fractions.values()):g}", "leave some blocks to train on")
+
+
+@dataclass
+class CloudDatasetConfig:
+    """A public data set of clouds in its published folders: ``img_dir/SPLIT/NAME.png``, ``ann_dir/SPLIT/NAME.png``."""
+
+    name: str = "hrc_whu"
+    root: str = ""
+    """Empty = ``data/NAME``."""
+    train_splits: list[str] = field(default_factory=lambda: ["train"])
+    """Folders to train on; those called ``val`` are left out unless they are named."""
+    images: int = 0
+    """At most so many of every folder, evenly taken; 0 = all."""
+    val_fraction: float = 0.2
+    block: int = 64
+    """Validation is made of spatial blocks of this size inside the training images [px]."""
+
+    def __post_init__(self) -> None:
+        self.root = self.root or f"data/{self.name}"
+        check_split(self.block, val_fraction=self.val_fraction)
+        test = LAYOUTS[self.name].test if self.name in LAYOUTS else ""
+        if not self.train_splits or test in self.train_splits:
+            raise GeoadaptError(
+                "data.train_splits", f"{self.train_splits}", f"name a folder other than '{test}', the test"
+            )
+        if self.images < 0:
+            raise GeoadaptError("data.images", f"{self.images}", "choose 0 or more")
 
 
 @dataclass

@@ -43,11 +43,14 @@ class BlockSplit:
 
     def pixels(self, window: Window) -> NDArray[np.bool_]:
         """The mask at the pixels of ``window`` (h, w); False outside the scene."""
-        rows = np.arange(window.row, window.row + window.height) // self.block
-        cols = np.arange(window.col, window.col + window.width) // self.block
-        inside = (rows < self.mask.shape[0])[:, None] & (cols < self.mask.shape[1])[None, :]
-        picked = self.mask[np.minimum(rows, self.mask.shape[0] - 1)][:, np.minimum(cols, self.mask.shape[1] - 1)]
-        return np.asarray(picked & inside)
+        top, left = window.row // self.block, window.col // self.block
+        lower, right = -(-(window.row + window.height) // self.block), -(-(window.col + window.width) // self.block)
+        inside = self.mask[top:lower, left:right]
+        full = np.zeros((lower - top, right - left), bool)
+        full[: inside.shape[0], : inside.shape[1]] = inside
+        return full.repeat(_lengths(left, right, self.block, window.col, window.width), axis=1).repeat(
+            _lengths(top, lower, self.block, window.row, window.height), axis=0
+        )
 
     def windows(self, height: int, width: int) -> list[Window]:
         """The blocks of this side, cut at the scene's edge."""
@@ -60,6 +63,12 @@ class BlockSplit:
             )
             for r, c in zip(*np.nonzero(self.mask), strict=True)
         ]
+
+
+def _lengths(first: int, end: int, block: int, start: int, length: int) -> NDArray[np.intp]:
+    """How many pixels of each block from ``first`` to before ``end`` lie within ``length`` pixels from ``start``."""
+    edges = np.clip(np.arange(first, end + 1) * block, start, start + length)
+    return np.asarray(edges[1:] - edges[:-1], np.intp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +106,13 @@ class MappedLabels:
 
     def read(self, window: Window, bands: object = None) -> NDArray[np.uint8]:
         """Class values (1, h, w); 255 where a value is not in the table."""
-        raw = self.source.read(window, [0])
+        raw = self.source.read(window, None if len(self.source.info.bands) == 1 else [0])
+        if raw.dtype == np.uint8:
+            lookup = np.full(256, NODATA, np.uint8)
+            for value, target in self.table.items():
+                if 0 <= value < len(lookup):
+                    lookup[value] = target
+            return np.asarray(lookup[raw], np.uint8)
         mapped = np.full(raw.shape, NODATA, np.uint8)
         for value, target in self.table.items():
             mapped[raw == value] = target

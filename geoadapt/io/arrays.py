@@ -66,8 +66,8 @@ class ArraySource:
         check_window(window, self._info)
         rows = slice(window.row, window.row + window.height)
         cols = slice(window.col, window.col + window.width)
-        layers = self._array if bands is None else self._array[list(bands)]
-        return layers[:, rows, cols].copy()
+        part = self._array[:, rows, cols]
+        return part.copy() if bands is None else part[list(bands)]
 
     def close(self) -> None:
         """Nothing to release."""

@@ -3,7 +3,9 @@ import pytest
 
 from geoadapt.fields.augment import Augmentation, resample
 from geoadapt.fields.chips import BlockChips, Collate, FromStep, RandomChips, hide_edges, read_sample
+from geoadapt.fields.scenes import LabelledScene, MappedLabels, split_blocks
 from geoadapt.fields.survey import survey
+from geoadapt.io.arrays import ArraySource
 from geoadapt.io.base import Window
 from tests.training.small import dataset
 
@@ -124,3 +126,57 @@ def test_hidden_edges_leave_the_inside_of_every_class_and_nothing_else():
     assert (found[:, 3:5] == 255).all()
     assert np.array_equal(found[:, :3], label[:, :3]) and np.array_equal(found[:, 5:], label[:, 5:])
     assert np.array_equal(hide_edges(np.full((5, 5), 2, np.uint8), 2), np.full((5, 5), 2))
+
+
+def plain_sample(scene, window, channels, side):
+    """What a chip is, pixel by pixel and without any shortcut."""
+    height, width = scene.shape
+    values = np.zeros((len(channels), window.height, window.width), np.float32)
+    valid = np.zeros(values.shape, bool)
+    label = np.full(values.shape[1:], 255, np.uint8)
+    info = scene.image.info
+    raw, truth = scene.image.read(Window(0, 0, height, width)), scene.label.read(Window(0, 0, height, width), [0])[0]
+    for r, c in np.ndindex(min(window.height, height - window.row), min(window.width, width - window.col)):
+        row, col = window.row + r, window.col + c
+        for place, channel in enumerate(channels):
+            band = info.bands.index(channel)
+            number = raw[band, row, col]
+            valid[place, r, c] = np.isfinite(number) and number != info.nodata
+            if valid[place, r, c]:
+                scale, offset = (info.scale or [1] * 9)[band], (info.offset or [0] * 9)[band]
+                values[place, r, c] = np.float32(number) * np.float32(scale) + np.float32(offset)
+        if valid[:, r, c].all() and (side is None or side.mask[row // side.block, col // side.block]):
+            label[r, c] = truth[row, col]
+    return values, valid, label
+
+
+@pytest.mark.parametrize("nodata", [None, 7.0], ids=["all present", "some missing"])
+@pytest.mark.parametrize("channels", [("a", "b", "c"), ("c", "a"), ("b",)], ids=",".join)
+def test_every_shortcut_gives_what_the_pixels_say(nodata, channels):
+    rng = np.random.default_rng(0)
+    raw = rng.integers(0, 40, (3, 37, 29)).astype(np.uint16)
+    image = ArraySource(raw, ("a", "b", "c"), nodata=nodata, scale=(0.1, 0.2, 0.3), offset=(0.0, -1.0, 2.0))
+    for dtype in (np.uint8, np.int16):
+        label = MappedLabels(ArraySource(rng.integers(0, 9, (2, 37, 29)).astype(dtype)), {0: 1, 3: 0, 7: 3, 400: 2})
+        scene = LabelledScene("s", image, label, (0, 1, 3))
+        for side in (None, split_blocks(37, 29, 8, {"val": 0.4, "train": 0.6}, 1)["val"]):
+            for place in ((0, 0), (5, 9), (30, 20)):
+                window = Window(*place, 14, 14)
+                sample = read_sample(scene, window, channels, side)
+                for found, wanted in zip(
+                    (sample.values, sample.valid, sample.label),
+                    plain_sample(scene, window, channels, side),
+                    strict=True,
+                ):
+                    assert found.dtype == wanted.dtype and np.array_equal(found, wanted)
+
+
+def test_the_mask_of_a_window_is_that_of_its_blocks_also_past_the_scenes_edge():
+    side = split_blocks(37, 29, 8, {"val": 0.4, "train": 0.6}, 1)["val"]
+    for row, col, height, width in np.random.default_rng(0).integers((0, 0, 1, 1), (37, 29, 30, 30), (50, 4)).tolist():
+        found = side.pixels(Window(row, col, height, width))
+        assert found.shape == (height, width)
+        for r, c in np.ndindex(height, width):
+            place = (row + r) // 8, (col + c) // 8
+            inside = place[0] < side.mask.shape[0] and place[1] < side.mask.shape[1]
+            assert found[r, c] == (inside and side.mask[place])
