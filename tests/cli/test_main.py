@@ -95,6 +95,7 @@ def test_a_dry_run_reads_the_data_says_what_would_run_and_writes_nothing(
     monkeypatch.chdir(tmp_path)
     _chips(tmp_path / "~my chips (copy)")
     words = ["train", "--dry-run", "data=csmask", "data.root=~my chips (copy)", "train.controls=rule,unet"]
+    words += ["backbone=small_vit", "backbone.random_weights=true"]
     assert main([*words, "data.test=[b]"]) == 0
     shown = capsys.readouterr().out
     assert "csmask in ~my chips (copy)" in shown and "rule, unet" in shown
