@@ -18,7 +18,7 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, Timer
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar, Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -109,7 +109,7 @@ class Fit(lightning.LightningModule):
                 f"the loss is {float(loss.detach())} at step {self.global_step}",
                 f"lower train.lr, or check the data's values; {self._last_good()}",
             )
-        self.log("train/loss", loss.detach(), on_step=True, on_epoch=False, batch_size=len(batch.where))
+        self.log("train/loss", loss.detach(), on_step=True, on_epoch=False, prog_bar=True, batch_size=len(batch.where))
         return loss
 
     def _last_good(self) -> str:
@@ -133,7 +133,7 @@ class Fit(lightning.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Scores from the counts."""
-        self.log(MONITOR, float(np.nan_to_num(mean_iou(self.counts))))
+        self.log(MONITOR, float(np.nan_to_num(mean_iou(self.counts))), prog_bar=True)
         for name, value in zip(self.task.names, iou(self.counts), strict=True):
             self.log(f"val/iou/{name}", float(value))
 
@@ -143,6 +143,20 @@ class Fit(lightning.LightningModule):
         frozen = {name for name, p in self.named_parameters()} - trained
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {name: value for name, value in state.items() if name not in frozen}
+
+
+class FitProgress(RichProgressBar):
+    """Lightning's bar over the steps of one fit, without the epochs and version numbers that mean nothing here."""
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return "fit".ljust(len(self.validation_description))
+
+    def get_metrics(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """The loss and the validation scores, three decimals."""
+        found = super().get_metrics(trainer, pl_module)
+        return {k: f"{v:.3f}" if isinstance(v, float) else v for k, v in found.items() if k != "v_num"}
 
 
 def fit(
@@ -178,6 +192,8 @@ def fit(
     start = _steps_done(config.resume)
     table = CSVLogger(folder, name="", version=f"logs-{start}")
     shown = sys.stderr.isatty()
+    if shown:
+        callbacks.append(FitProgress())
     trainer = lightning.Trainer(
         max_steps=config.steps,
         val_check_interval=min(config.val_every, config.steps),
