@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-__all__ = ["Canvas", "Floats", "cells", "fractal", "hashed", "uniform"]
+__all__ = ["Canvas", "Floats", "Hashes", "cells", "fractal", "hashed", "uniform"]
 
 Floats = NDArray[np.float32]
 Hashes = NDArray[np.uint32]

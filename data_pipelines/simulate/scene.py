@@ -6,7 +6,7 @@ The same spec always gives the same scene.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -15,17 +15,20 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from scipy.fft import next_fast_len
-from scipy.ndimage import gaussian_filter
 
-from data_pipelines.simulate.clouds import CLOUD_AT, SHADOW_AT, SKIES, THIN_AT, Layer, layers, reflected, relit, shadow
-from data_pipelines.simulate.land import BIOMES, Biome, surface
-from data_pipelines.simulate.noise import Canvas, Floats
-from data_pipelines.simulate.spectra import AIR, BANDS, DEFAULT_BANDS, DIFFUSE, MATERIALS, SENSORS, spectrum
+from data_pipelines.simulate.air import draw_air
+from data_pipelines.simulate.clouds import SKIES, layers
+from data_pipelines.simulate.cover import BIOMES
+from data_pipelines.simulate.land import surface
+from data_pipelines.simulate.noise import Canvas, Floats, fractal
+from data_pipelines.simulate.sensors import SENSORS, lags, needed, sensed
+from data_pipelines.simulate.spectra import BANDS, DEFAULT_BANDS, palette
 from data_pipelines.simulate.terrain import Sun, relief, shading, sun
+from data_pipelines.simulate.view import Surface, seen
 from geoadapt.cubes.classes import NODATA
 from geoadapt.errors import GeoadaptError, nearest
 
-__all__ = ["SceneSpec", "SimulatedScene", "simulate_scene"]
+__all__ = ["SceneSpec", "SimulatedScene", "Standing", "simulate_scene", "standing"]
 
 PLACES = (
     (32632, 48.6, 5.38e6),
@@ -33,6 +36,13 @@ PLACES = (
     (32614, 38.9, 4.31e6),
     (32721, -33.2, 6.32e6),
     (32651, 31.8, 3.52e6),
+    (32635, 61.5, 6.82e6),
+    (32640, 24.5, 2.71e6),
+    (32722, -12.4, 8.63e6),
+    (32633, 54.1, 6.00e6),
+    (32618, 4.6, 5.1e5),
+    (32643, 17.9, 1.98e6),
+    (32619, 41.3, 4.57e6),
 )
 """UTM zone by EPSG code, latitude [degrees], northing [m]."""
 
@@ -86,37 +96,74 @@ class SimulatedScene:
     sun: Sun
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where and when, as far as a spec says it, and drawn beyond that."""
+
+    epsg: int
+    latitude: float
+    northing: float
+    time: datetime
+    light: Sun
+    biome: str
+    sky: str
+    cover: float
+    cut: bool
+
+    @property
+    def season(self) -> float:
+        """The day of year as felt in the northern hemisphere."""
+        return (self.time.timetuple().tm_yday + (183 if self.latitude < 0 else 0)) % 365
+
+
+def standing(spec: SceneSpec, rng: np.random.Generator) -> Standing:
+    """What ``spec`` says and leaves open; always the same draws, so that one choice does not change the rest."""
+    drawn = list(BIOMES)[int(rng.integers(len(BIOMES)))]
+    epsg, latitude, northing = PLACES[int(rng.integers(len(PLACES)))]
+    day, cover, cut = int(rng.integers(365)), float(rng.beta(1.3, 1.7)) * 0.85, bool(rng.random() < 0.25)
+    sky = list(SKIES)[int(rng.integers(len(SKIES)))]
+    time = datetime(2021, 1, 1, 10, 30, tzinfo=UTC) + timedelta(days=day)
+    if spec.date is not None:
+        time = _date(spec.date)
+    return Standing(
+        epsg,
+        latitude,
+        northing,
+        time,
+        sun(time, latitude),
+        spec.biome or drawn,
+        spec.sky or sky,
+        cover if spec.cloud_cover is None else spec.cloud_cover,
+        cut if spec.swath_edge is None else spec.swath_edge,
+    )
+
+
 def simulate_scene(spec: SceneSpec) -> SimulatedScene:
     """The scene that ``spec`` describes."""
     rng = np.random.default_rng([spec.seed, 0x5EED])
     sensor = SENSORS[spec.sensor]
     side = next_fast_len(spec.size, real=True)
     canvas = Canvas(side, side, sensor.resolution)
-    name = list(BIOMES)[int(rng.integers(len(BIOMES)))]
-    epsg, latitude, northing = PLACES[int(rng.integers(len(PLACES)))]
-    day, cover, cut = int(rng.integers(365)), float(rng.beta(1.3, 1.7)) * 0.85, rng.random() < 0.25
-    sky_kind = list(SKIES)[int(rng.integers(len(SKIES)))]
-    name = spec.biome or name
-    cover = cover if spec.cloud_cover is None else spec.cloud_cover
-    time = datetime(2021, 1, 1, 10, 30, tzinfo=UTC) + timedelta(days=day)
-    if spec.date is not None:
-        time = _date(spec.date)
-
-    light = sun(time, latitude)
-    season = (time.timetuple().tm_yday + (183 if latitude < 0 else 0)) % 365
-    ground = _ground(canvas, rng, BIOMES[name], season, light, spec.bands)
-    sky = layers(canvas, rng, cover, spec.sky or sky_kind)
-    values, labels = _seen(canvas, ground, sky, light, spec.bands)
+    place = standing(spec, rng)
+    light, bands = place.light, needed(spec.sensor, spec.bands)
+    ground = _ground(canvas, rng, place, bands)
+    air = draw_air(rng, light, bands)
+    sky = layers(canvas, rng, place.cover, place.sky, math.sin(math.radians(light.elevation)))
+    haze = 1 + rng.uniform(0, 0.3) * fractal(canvas, rng, largest=9000, slope=2.2)
+    lag = lags(spec.sensor, bands) * (1 if rng.random() < 0.5 else -1)
+    glow = rng.uniform(0, 0.1) * place.cover
+    values, labels = seen(canvas, ground, sky, light, air, np.maximum(haze, 0), glow, bands, lag)
     values, labels = values[:, : spec.size, : spec.size], labels[: spec.size, : spec.size]
-    values = _sensed(values, rng, spec)
-    if cut if spec.swath_edge is None else spec.swath_edge:
-        beyond = _beyond(spec.size, rng)
+    values = sensed(values, rng, spec.sensor, bands, spec.bands, light, air)
+    if place.cut:
+        striped = spec.sensor == "landsat7" and rng.random() < 0.6
+        beyond = _gaps(spec.size, rng) if striped else _beyond(spec.size, rng)
         values[:, beyond], labels[beyond] = np.nan, NODATA
     east = 300_000 + 30 * int(rng.integers(8000))
-    north = 30 * round((northing + rng.uniform(-2e5, 2e5)) / 30)
+    north = 30 * round((place.northing + rng.uniform(-2e5, 2e5)) / 30)
     transform = Affine(sensor.resolution, 0, east, 0, -sensor.resolution, north)
-    crs = CRS.from_epsg(epsg)
-    return SimulatedScene(values, labels, spec.bands, crs, transform, time, spec.sensor, name, light)
+    crs = CRS.from_epsg(place.epsg)
+    return SimulatedScene(values, labels, spec.bands, crs, transform, place.time, spec.sensor, place.biome, light)
 
 
 def _date(text: str) -> datetime:
@@ -126,58 +173,12 @@ def _date(text: str) -> datetime:
         raise GeoadaptError("simulated scene, date", f"'{text}' is no date", "write it as 2021-06-30") from error
 
 
-def _ground(
-    canvas: Canvas, rng: np.random.Generator, biome: Biome, season: float, light: Sun, bands: tuple[str, ...]
-) -> tuple[Floats, Floats]:
-    """Surface reflectance (c, h, w) and the direct light on each slope (h, w)."""
+def _ground(canvas: Canvas, rng: np.random.Generator, place: Standing, bands: tuple[str, ...]) -> Surface:
+    """What the landscape reflects and how its slopes are lit."""
+    biome = BIOMES[place.biome]
     land = relief(canvas, rng, biome.relief, biome.tilt)
-    return surface(canvas, rng, land, biome, season, bands), shading(land, canvas, light)
-
-
-def _seen(
-    canvas: Canvas, ground: tuple[Floats, Floats], sky: Sequence[Layer], light: Sun, bands: tuple[str, ...]
-) -> tuple[Floats, NDArray[np.uint8]]:
-    """Reflectance from above (c, h, w) and labels (h, w): lit ground, then each cloud layer over it."""
-    values, direct = ground
-    passed = np.ones(canvas.shape, np.float32)
-    for layer in sky:
-        passed *= shadow(layer, canvas, light)
-    air, diffuse = spectrum(AIR, bands), spectrum(DIFFUSE, bands)
-    for i in range(len(bands)):
-        values[i] *= diffuse[i] + (1 - diffuse[i]) * direct * passed
-        values[i] = air[i] + (1 - 2 * air[i]) * values[i]
-    total = np.zeros(canvas.shape, np.float32)
-    for layer in sorted(sky, key=lambda item: item.height):
-        total += layer.thickness
-        _cover(values, layer, canvas, light, bands)
-    labels = np.zeros(canvas.shape, np.uint8)
-    labels[passed < 1 - SHADOW_AT] = 3
-    labels[total >= THIN_AT] = 2
-    labels[total >= CLOUD_AT] = 1
-    return values, labels
-
-
-def _cover(values: Floats, layer: Layer, canvas: Canvas, light: Sun, bands: tuple[str, ...]) -> None:
-    """Lay a cloud over what lies beneath, in place: its own light, plus what passes it twice, bounces included."""
-    share = reflected(layer.thickness)
-    top = relit(layer, canvas, light)
-    tint = spectrum(MATERIALS["ice_cloud" if layer.kind == "cirrus" else "water_cloud"], bands)
-    for i in range(len(bands)):
-        through = (1 - share) * (1 - (1 - tint[i]) * np.minimum(share * 1.5, 1))
-        values[i] = share * top * tint[i] + through**2 * values[i] / (1 - share * np.minimum(values[i], 1))
-
-
-def _sensed(values: Floats, rng: np.random.Generator, spec: SceneSpec) -> Floats:
-    """What the instrument records: its blur, response, noise, saturation and steps; stored in steps of 1e-4."""
-    sensor = SENSORS[spec.sensor]
-    out = np.empty_like(values, order="C")
-    for i, band in enumerate(spec.bands):
-        image = gaussian_filter(values[i], 0.55, truncate=3) * np.float32(sensor.gains.get(band, 1.0))
-        noise = rng.standard_normal(image.shape, dtype=np.float32)
-        image += noise * sensor.noise * np.sqrt(0.3 + 7 * np.maximum(image, 0))
-        steps = np.round(np.clip(image, 0, sensor.saturation) / np.float32(sensor.step)) * np.float32(sensor.step)
-        out[i] = np.maximum(np.round(steps * 1e4), 1) / np.float32(1e4)
-    return out
+    values = surface(canvas, rng, land, biome, place.season, place.latitude, palette(rng, bands))
+    return Surface(values, shading(land, canvas, place.light))
 
 
 def _beyond(size: int, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -185,3 +186,11 @@ def _beyond(size: int, rng: np.random.Generator) -> NDArray[np.bool_]:
     y, x = np.mgrid[:size, :size].astype(np.float32) / size
     outside: NDArray[np.bool_] = x + 0.22 * y < rng.uniform(0.06, 0.3)
     return outside if rng.random() < 0.5 else outside[::-1, ::-1]
+
+
+def _gaps(size: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Pixels (h, w) that Landsat-7 missed since 2003: slanted stripes that widen to one side."""
+    y, x = np.mgrid[:size, :size].astype(np.float32)
+    width = np.clip(rng.uniform(0.0, 0.25) + rng.uniform(-0.3, 0.3) * x / size, 0, 0.42)
+    missed: NDArray[np.bool_] = (y + 0.21 * x + rng.uniform(0, 33)) % 33 < 33 * width
+    return missed

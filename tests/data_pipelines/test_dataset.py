@@ -16,7 +16,7 @@ from geoadapt.errors import GeoadaptError
 from geoadapt.fields.config import CsmaskConfig, SimulatedConfig
 from geoadapt.fields.simulated import build
 
-SENSORS = ["sentinel2", "landsat8"]
+SENSORS = SimulatedConfig().sensors
 
 
 def _config(root: Path, **changes: object) -> SimulatedConfig:
