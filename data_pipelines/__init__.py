@@ -19,6 +19,15 @@ def simulated(config: Any) -> list[str]:
     return write_dataset(Path(config.root), config.scenes, config.size, config.seed, config.sensors)
 
 
+def pretraining(config: Any) -> list[str]:
+    """Simulated scenes and real tiles without labels under ``config.root``; returns their names."""
+    from data_pipelines.pretraining import make_pretraining
+
+    root = Path(config.root)
+    made = make_pretraining(root, config.scenes, config.size, config.seed, config.sensors, config.real)
+    return [*made["simulated"], *made["real"]]
+
+
 def brought(config: Any) -> list[str]:
     """Names of a public data set's images, once its folders are checked; an error says what to download."""
     from data_pipelines.cloud_datasets import check_dataset
@@ -26,8 +35,15 @@ def brought(config: Any) -> list[str]:
     return check_dataset(config.name, Path(config.root), config.train_splits)
 
 
+def mixed(config: Any) -> list[str]:
+    """What both parts need: the simulated scenes, and what the real part's own pipeline makes or checks."""
+    return [name for part in config.parts() if part.name in PIPELINES for name in PIPELINES[part.name](part)]
+
+
 PIPELINES: dict[str, Callable[[Any], list[str]]] = {
     "simulated": simulated,
+    "pretraining": pretraining,
+    "mixed": mixed,
     "hrc_whu": brought,
     "gf12ms_whu_gf1": brought,
     "gf12ms_whu_gf2": brought,

@@ -3,7 +3,7 @@
 One file per family; the dict below is the whole registry.
 """
 
-from geoadapt.backbones.config import DlL8s2UvConfig, GalileoConfig, PrithviEoConfig, SmallVitConfig
+from geoadapt.backbones.config import DlL8s2UvConfig, GalileoConfig, PrithviEoConfig, SmallEoConfig
 from geoadapt.registry import Entry
 
 __all__ = ["BACKBONES"]
@@ -12,7 +12,7 @@ BACKBONES: dict[str, Entry] = {
     "galileo_nano": Entry(GalileoConfig, "geoadapt.backbones.galileo:build"),
     "galileo_tiny": Entry(GalileoConfig, "geoadapt.backbones.galileo:build"),
     "galileo_base": Entry(GalileoConfig, "geoadapt.backbones.galileo:build"),
-    "small_vit": Entry(SmallVitConfig, "geoadapt.backbones.small_vit:build"),
+    "small_eo": Entry(SmallEoConfig, "geoadapt.backbones.prithvi_eo:build"),
     "dl_l8s2_uv": Entry(DlL8s2UvConfig, "geoadapt.backbones.dl_l8s2_uv:build"),
     "prithvi_eo_v1_100": Entry(PrithviEoConfig, "geoadapt.backbones.prithvi_eo:build"),
     "prithvi_eo_v2_tiny_tl": Entry(PrithviEoConfig, "geoadapt.backbones.prithvi_eo:build"),

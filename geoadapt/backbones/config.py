@@ -6,7 +6,22 @@ from dataclasses import dataclass
 
 from geoadapt.errors import GeoadaptError, nearest
 
-__all__ = ["DL_L8S2_UV_CHANNELS", "DlL8s2UvConfig", "GalileoConfig", "PrithviEoConfig", "SmallVitConfig"]
+__all__ = [
+    "DL_L8S2_UV_CHANNELS",
+    "DlL8s2UvConfig",
+    "GalileoConfig",
+    "PrithviEoConfig",
+    "SmallEoConfig",
+]
+
+
+RESPONSES = ("none", "adjust")
+
+
+def check_response(value: str) -> None:
+    """Raise where ``backbone.response`` is unknown."""
+    if value not in RESPONSES:
+        raise GeoadaptError("backbone.response", f"'{value}'", nearest(value, RESPONSES))
 
 
 @dataclass
@@ -27,35 +42,17 @@ class GalileoConfig:
     """Ground resolution that the position encoding is told [m]; 0 takes the input's own."""
     location: bool = False
     """Whether the encoder is told latitude and longitude, where they are known."""
+    response: str = "none"
+    """``adjust`` brings what another sensor saw to the bands of the pre-training; ``none`` takes it as it is."""
 
     def __post_init__(self) -> None:
+        check_response(self.response)
+        if self.resolution < 0:
+            raise GeoadaptError("backbone.resolution", f"{self.resolution} m", "choose 0 or more")
         if not 1 <= self.patch_size <= 32:
             raise GeoadaptError("backbone.patch_size", f"{self.patch_size} px", "choose 1 to 8")
         if self.window < 0:
             raise GeoadaptError("backbone.window", f"{self.window} patches", "choose 0 or more")
-
-
-@dataclass
-class SmallVitConfig:
-    """A small plain vision transformer of our own, pre-trained in the run that uses it."""
-
-    name: str = "small_vit"
-    weights: str | None = None
-    random_weights: bool = False
-    seed: int = 0
-    channels: tuple[str, ...] = ("blue", "green", "red", "nir", "swir16", "swir22")
-    patch_size: int = 4
-    width: int = 96
-    depth: int = 4
-    heads: int = 4
-    window: int = 8
-
-    def __post_init__(self) -> None:
-        for name, least in (("patch_size", 1), ("width", 1), ("depth", 1), ("heads", 1), ("window", 0)):
-            if getattr(self, name) < least:
-                raise GeoadaptError(f"backbone.{name}", f"{getattr(self, name)}", f"choose {least} or more")
-        if self.width % self.heads:
-            raise GeoadaptError("backbone.width", f"{self.width} is no multiple of {self.heads} heads", "change either")
 
 
 DL_L8S2_UV_CHANNELS: dict[str, tuple[str, ...]] = {
@@ -76,8 +73,11 @@ class DlL8s2UvConfig:
     seed: int = 0
     variant: str = "RGBISWIR7"
     """``RGBISWIR7``, or ``RGBI6`` for data without short-wave infrared."""
+    response: str = "none"
+    """``adjust`` brings what another sensor saw to the bands of the pre-training; ``none`` takes it as it is."""
 
     def __post_init__(self) -> None:
+        check_response(self.response)
         if self.variant not in DL_L8S2_UV_CHANNELS:
             raise GeoadaptError(
                 "backbone.variant", f"'{self.variant}' is unknown", nearest(self.variant, DL_L8S2_UV_CHANNELS)
@@ -104,8 +104,12 @@ class PrithviEoConfig:
     """What stands for a missing value: ``mean`` of the pre-training, or ``zero`` reflectance."""
     taps: tuple[int, ...] = ()
     """Numbers of the blocks, from 1, that give a map each; empty = four evenly spaced ones."""
+    norm_taps: bool = False
+    """Whether every map goes through the norm after the last block; as published only the last one does."""
     patch_size: int | None = None
     """[px]; public kernels are resampled. None here and below = as published."""
+    window: int = 0
+    """Attention runs in squares of this many patches, each encoded like an image; 0 = over the whole input."""
     width: int | None = None
     depth: int | None = None
     heads: int | None = None
@@ -114,16 +118,33 @@ class PrithviEoConfig:
     decoder_heads: int = 16
     eps: float = 1e-5
     """Of the layer norms."""
+    response: str = "none"
+    """``adjust`` brings what another sensor saw to the bands of the pre-training; ``none`` takes it as it is."""
 
     def __post_init__(self) -> None:
+        check_response(self.response)
         sizes = ("patch_size", "width", "depth", "heads", "decoder_width", "decoder_depth", "decoder_heads")
         for name in sizes:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise GeoadaptError(f"backbone.{name}", f"{value}", "choose 1 or more")
+        if self.window < 0:
+            raise GeoadaptError("backbone.window", f"{self.window} patches", "choose 0 or more")
         if self.missing not in ("mean", "zero"):
             raise GeoadaptError("backbone.missing", f"'{self.missing}'", nearest(self.missing, ("mean", "zero")))
         if not self.channels or len(set(self.channels)) < len(self.channels):
             raise GeoadaptError("backbone.channels", f"{list(self.channels)}", "name one or more, each once")
         if not self.eps > 0:
             raise GeoadaptError("backbone.eps", f"{self.eps}", "choose a positive number, such as 1e-5")
+
+
+@dataclass
+class SmallEoConfig(PrithviEoConfig):
+    """A small one of Prithvi-EO's family, pre-trained by geoadapt; its weights ship with the package."""
+
+    name: str = "small_eo"
+    window: int = 8
+    norm_taps: bool = True
+    decoder_width: int = 96
+    decoder_depth: int = 2
+    decoder_heads: int = 6

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from geoadapt.backbones.base import BackboneSpec, Features
+from geoadapt.backbones.base import BackboneSpec, Features, State
 from geoadapt.backbones.config import DL_L8S2_UV_CHANNELS, DlL8s2UvConfig
 from geoadapt.backbones.weights import Provenance, check_state, find_weights, provenance, random_provenance
 from geoadapt.errors import GeoadaptError
@@ -119,10 +119,19 @@ class DlL8s2Uv(nn.Module):
             blocks=len(WIDTHS),
             targets={"pointwise": r"blocks\.{block}\.[01]\.pointwise"},
             multiple=MULTIPLE,
+            response="landsat8",
         )
 
     def forward(self, batch: Batch) -> Features:
         """Features of a batch; raises GeoadaptError for missing channels, or sides that are no multiple of 8 px."""
+        return self.upper(self.lower(batch, len(self.blocks)), len(self.blocks))
+
+    def lower(self, batch: Batch, block: int) -> State:
+        """The features of the first ``block`` stages (b, t, d, h, w); raises as ``forward`` does.
+
+        Before the first stage that is the normalised image; after the last one, whose features no other stage needs,
+        the first stage's are left out.
+        """
         given = batch.inputs.get("optical")
         if given is None or not set(self.channels) <= set(given.channels):
             held = list(batch.inputs) if given is None else list(given.channels)
@@ -139,11 +148,19 @@ class DlL8s2Uv(nn.Module):
         field = given.select(self.channels)
         b, t = field.values.shape[:2]
         valid = None if field.valid is None else field.valid.flatten(0, 1)
-        stages = self.stages(field.values.flatten(0, 1), valid)
-        return Features(
-            tuple(m.unflatten(0, (b, t)) for m in stages[1:]),  # type: ignore[no-untyped-call]
-            self.spec.strides,
-        )
+        start = self._read(field.values.flatten(0, 1), valid)
+        out = self._run([], start, block) if block else [start]
+        done = out[1:] if block == len(self.blocks) else out
+        return State(tuple(m.unflatten(0, (b, t)) for m in done), None, None, (b, t))  # type: ignore[no-untyped-call]
+
+    def upper(self, state: State, block: int) -> Features:
+        """Features from those of the first ``block`` stages."""
+        if block == len(self.blocks):
+            return Features(state.maps, self.spec.strides)
+        shape = state.maps[0].shape[:2]
+        out = [m.flatten(0, 1) for m in state.maps]
+        stages = self._run(out if block else [], out[0], len(self.blocks))
+        return Features(tuple(m.reshape(*shape, *m.shape[1:]) for m in stages[1:]), self.spec.strides)
 
     def cloud_probability(self, values: Tensor, valid: Tensor | None = None) -> Tensor:
         """The network's own output (b, h, w), cloud from 0.5 on.
@@ -160,18 +177,24 @@ class DlL8s2Uv(nn.Module):
 
     def stages(self, values: Tensor, valid: Tensor | None = None) -> list[Tensor]:
         """Features of all stages of images (n, c, h, w), sides a multiple of 4 px, in the order of computation."""
+        return self._run([], self._read(values, valid), len(self.blocks))
+
+    def _read(self, values: Tensor, valid: Tensor | None) -> Tensor:
         if valid is None:
-            x = self.normalise(values)
-        else:
-            # what hides behind a mask may be anything, and 0 is what the average reads as once normalised
-            x = torch.where(valid, self.normalise(torch.where(valid, values, 0.0)), 0.0)
-        out: list[Tensor] = []
-        for number, block in enumerate(self.blocks):
+            return self.normalise(values)  # type: ignore[no-any-return]
+        # what hides behind a mask may be anything, and 0 is what the average reads as once normalised
+        return torch.where(valid, self.normalise(torch.where(valid, values, 0.0)), 0.0)
+
+    def _run(self, done: list[Tensor], image: Tensor, stop: int) -> list[Tensor]:
+        """The features of the first ``stop`` stages, from those that are ``done``, or from the normalised image."""
+        out = list(done)
+        x = out[-1] if out else image
+        for number in range(len(out), stop):
             if number > DOWN:
                 x = torch.cat([self.up[number - DOWN - 1](x), out[2 * DOWN - number]], dim=1)
             elif number:
                 x = F.max_pool2d(x, 2)
-            x = block(x)
+            x = self.blocks[number](x)
             out.append(x)
         return out
 

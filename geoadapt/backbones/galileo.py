@@ -14,14 +14,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from geoadapt.backbones.base import BackboneSpec, Features
+from geoadapt.backbones.base import BackboneSpec, Features, State
 from geoadapt.backbones.config import GalileoConfig
 from geoadapt.backbones.galileo_inputs import GROUPS, INPUTS, UNITS, Groups, cut_groups, read_batch
 from geoadapt.backbones.galileo_tokens import MAX_DATES, METRES, Encoded, GroupTable, Packing, Sequence
 from geoadapt.backbones.vit_layers import Block, Windows, patches, resize_kernel
 from geoadapt.backbones.weights import Provenance, find_weights, load_into, provenance, random_provenance
 from geoadapt.errors import GeoadaptError, nearest
-from geoadapt.fields.types import Batch, ProjectedGrid
+from geoadapt.fields.types import Batch, Field, ProjectedGrid
 
 __all__ = ["SIZES", "Galileo", "Size", "build"]
 
@@ -78,6 +78,7 @@ class Galileo(GroupTable):
                 "mlp": r"blocks\.{block}\.mlp\.fc[12]",
             },
             multiple=config.patch_size,
+            response="sentinel2",
         )
 
     def forward(self, batch: Batch) -> Features:
@@ -86,22 +87,35 @@ class Galileo(GroupTable):
         Raises:
             GeoadaptError: where inputs do not fit together, or no channel group is complete.
         """
+        return self.upper(self.lower(batch, 0), 0)
+
+    def lower(self, batch: Batch, block: int) -> State:
+        """Tokens (b, windows, n, d) after the first ``block`` blocks, 0 where hidden; raises as ``forward`` does."""
         patch = self.settings.patch_size
         groups = read_batch(batch, patch, location=self.settings.location)
         lead = next(f for name, f in batch.inputs.items() if name in ("optical", "sar"))
         height, width = (n // patch for n in lead.values.shape[-2:])
         windows = Windows(height, width, self.settings.window)
-        resolution = self.settings.resolution
-        if not resolution:
-            resolution = lead.grid.resolution if isinstance(lead.grid, ProjectedGrid) else METRES
-        maps = self._maps(cut_groups(groups, windows, patch), patch, resolution)
-        return Features(tuple(windows.join(m) for m in maps), self.spec.strides)
+        resolution = self.settings.resolution or _resolution(lead)
+        if isinstance(resolution, Tensor):
+            resolution = resolution.repeat_interleave(windows.count)
+        cut = cut_groups(groups, windows, patch)
+        sequence = Sequence(cut, self.project(cut, patch))
+        shape = (len(lead.values), windows.count)
+        tokens = self._start(sequence, cut, patch, resolution).unflatten(0, shape)  # type: ignore[no-untyped-call]
+        seen = None if sequence.visible is None else sequence.visible.unflatten(0, shape)  # type: ignore[no-untyped-call]
+        together = len(sequence.names["space_time"])
+        return self._run(State((), tokens, seen, (groups.months.shape[1], height, width, together)), 0, block)
+
+    def upper(self, state: State, block: int) -> Features:
+        """Features from the tokens after the first ``block`` blocks."""
+        return Features(self._run(state, block, len(self.blocks)).maps, self.spec.strides)
 
     def encode(
         self,
         groups: Groups,
         patch: int,
-        resolution: float = METRES,
+        resolution: float | Tensor = METRES,
         *,
         exit_after: int | None = None,
         norm_on_exit: bool = True,
@@ -109,7 +123,8 @@ class Galileo(GroupTable):
     ) -> Encoded:
         """Tokens of every group after all blocks, after ``exit_after`` of them, or each group after its own number.
 
-        Depth 0 is the bare projection, without encodings. ``norm_on_exit=False`` leaves out the last norm.
+        ``resolution`` [m] is one for all samples, or (b,). Depth 0 is the bare projection, without encodings.
+        ``norm_on_exit=False`` leaves out the last norm.
         """
         raw = self.project(groups, patch)
         sequence = Sequence(groups, raw)
@@ -146,7 +161,7 @@ class Galileo(GroupTable):
                 out[name] = F.linear(patches(value, patch), weight, layer.proj.bias)  # type: ignore[arg-type, union-attr]
         return out
 
-    def _start(self, sequence: Sequence, groups: Groups, patch: int, resolution: float) -> Tensor:
+    def _start(self, sequence: Sequence, groups: Groups, patch: int, resolution: float | Tensor) -> Tensor:
         """The sequence (b, n, d) that enters the first block: projections and encodings."""
         if groups.months.shape[1] > MAX_DATES:
             raise GeoadaptError("backbone", f"{groups.months.shape[1]} dates", f"Galileo takes up to {MAX_DATES}")
@@ -160,23 +175,32 @@ class Galileo(GroupTable):
             }
         )
 
-    def _maps(self, groups: Groups, patch: int, resolution: float) -> list[Tensor]:
-        """Per tapped block the mean over a patch's visible space-time groups (b, t, d, h, w); the last one normed."""
-        sequence = Sequence(groups, self.project(groups, patch))
-        packing = Packing(sequence.visible)
-        x = packing.pack(self._start(sequence, groups, patch, resolution))
-        seen = None
-        if packing.index is not None and sequence.visible is not None:
-            seen = sequence.kind(sequence.visible[..., None], "space_time")
-        maps: list[Tensor] = []
-        for number, block in enumerate(self.blocks, 1):
-            x = block(x, keys=packing.keys)
+    def _run(self, state: State, first: int, stop: int) -> State:
+        """The state after blocks ``first`` to before ``stop``.
+
+        A tapped block's map is the mean over a patch's visible space-time groups; the last one's is normed.
+        """
+        if state.tokens is None:
+            return state
+        dates, height, width, together = state.grid
+        windows = Windows(height, width, self.settings.window)
+        seen = None if state.seen is None else state.seen.flatten(0, 1)
+        packing = Packing(seen)
+        x = packing.pack(state.tokens.flatten(0, 1))
+        shape = (-1, dates, windows.side_h, windows.side_w, together)
+        length = dates * windows.side_h * windows.side_w * together
+        count = None if seen is None or packing.index is None else seen[:, :length].reshape(shape).sum(-1, keepdim=True)
+        maps = list(state.maps)
+        for number in range(first + 1, stop + 1):
+            x = self.blocks[number - 1](x, keys=packing.keys)
             if number in self.taps:
                 last = number == len(self.blocks)
-                tokens = sequence.kind(packing.unpack(self.norm(x) if last else x), "space_time")
-                mean = tokens.mean(-2) if seen is None else tokens.sum(-2) / seen.sum(-2).clamp(min=1)
-                maps.append(mean.movedim(-1, 2))
-        return maps
+                tokens = packing.unpack(self.norm(x) if last else x)[:, :length].reshape(*shape, x.shape[-1])
+                mean = tokens.mean(-2) if count is None else tokens.sum(-2) / count.clamp(min=1)
+                maps.append(windows.join(mean.movedim(-1, 2)))
+        if stop == len(self.blocks):
+            return State(tuple(maps), None, None, state.grid)
+        return State(tuple(maps), packing.unpack(x).reshape(state.tokens.shape), state.seen, state.grid)
 
 
 def build(config: GalileoConfig) -> Galileo:
@@ -197,6 +221,14 @@ def build(config: GalileoConfig) -> Galileo:
         load_into(model, path)
         model.source = provenance(config.name, path, f"https://huggingface.co/{HUB} (models/{folder})", "MIT")
     return model.requires_grad_(False).eval()
+
+
+def _resolution(lead: Field) -> float | Tensor:
+    """The ground resolution of an input [m], of each sample (b,) where they differ; 10 m where it is unknown."""
+    if not isinstance(lead.grid, ProjectedGrid):
+        return METRES
+    told = lead.grid.resolution
+    return told.to(lead.values.device).nan_to_num(METRES) if isinstance(told, Tensor) else told
 
 
 def _initialise(module: nn.Module) -> None:

@@ -61,8 +61,13 @@ class GroupTable(nn.Module):
             "static": self.st_channel_embed,
         }[kind]
 
-    def encodings(self, kind: str, names: list[str], grid: tuple[int, int], months: Tensor, step: float) -> Tensor:
-        """What is added to a kind's stacked tokens (b, …, groups, d): a quarter channel, date, month, position each."""
+    def encodings(
+        self, kind: str, names: list[str], grid: tuple[int, int], months: Tensor, step: float | Tensor
+    ) -> Tensor:
+        """What is added to a kind's stacked tokens (b, …, groups, d): a quarter channel, date, month, position each.
+
+        ``step`` from patch to patch [10 m] is one for all samples, or (b,).
+        """
         of_kind = [name for name, group in GROUPS.items() if group.kind == kind]
         channel = self.channel_table(kind)[[of_kind.index(name) for name in names]]
         part = channel.shape[-1]
@@ -77,8 +82,20 @@ class GroupTable(nn.Module):
             date = self.pos_embed[:t].reshape(1, t, *(1,) * (extra + 1), part).expand(full)
             month = table.reshape(b, t, *(1,) * (extra + 1), part).expand(full)
         if kind in ("space_time", "space"):
-            space = square_positions(*grid, part, step, channel.device).to(channel)[:, :, None].expand(full)
+            space = _positions(grid, part, step, channel).unsqueeze(-2)
+            if kind == "space_time" and space.ndim == 5:
+                space = space[:, None]
+            space = space.expand(full)
         return torch.cat([channel.expand(full), date, month, space], -1)
+
+
+def _positions(grid: tuple[int, int], width: int, step: float | Tensor, like: Tensor) -> Tensor:
+    """Position encodings (h, w, d), or (b, h, w, d) where each sample has its own step."""
+    if not isinstance(step, Tensor):
+        return square_positions(*grid, width, step, like.device).to(like)
+    steps, place = torch.unique(step, return_inverse=True)
+    tables = [square_positions(*grid, width, own, like.device) for own in steps.tolist()]
+    return torch.stack(tables).to(like)[place]
 
 
 class Packing:

@@ -1,7 +1,8 @@
 """Prithvi-EO 1.0 and 2.0 (Jakubik 2023, arXiv 2310.18660; Szwarcman 2024, arXiv 2412.02732): one encoder of HLS scenes.
 
 In: a Batch with ``optical`` (reflectance 0–1), any number of dates. Out: Features, a map per fourth of the depth.
-All dates attend to each other. The TL variants are told dates and places, where they are known.
+All dates attend to each other, and all places, or those of one square where ``window`` says so. The TL variants are
+told dates and places, where they are known.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from geoadapt.backbones.base import BackboneSpec, Features
+from geoadapt.backbones.base import BackboneSpec, Features, State
 from geoadapt.backbones.config import PrithviEoConfig
 from geoadapt.backbones.prithvi_eo_encoder import Encoder
 from geoadapt.backbones.prithvi_eo_keys import encoder_state, fill, mean_kernels
 from geoadapt.backbones.prithvi_eo_layers import Layout, draw
+from geoadapt.backbones.squares import Squares
 from geoadapt.backbones.weights import Provenance, find_weights, load_state, provenance, random_provenance
 from geoadapt.errors import GeoadaptError, nearest
 from geoadapt.fields.types import Batch, Field, ProjectedGrid
@@ -39,14 +41,12 @@ STATISTICS: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = {
 REFLECTANCE = 1e4
 NODATA = 1e-4
 """What the pre-training put where a value was missing [normalised]."""
-IMAGE = 224
-"""Side of the images of the pre-training [px]."""
 HUB = "ibm-nasa-geospatial"
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A published model: sizes, patch [px], frames of its pre-training, and where its file lies."""
+    """A model of the family: sizes, patch [px], frames of its pre-training, and where its file lies."""
 
     version: int
     width: int
@@ -56,7 +56,10 @@ class Variant:
     patch: int
     coords: tuple[str, ...]
     repository: str
+    """Empty where the file ships with the package."""
     file: str
+    image: int = 224
+    """Side of the images of its pre-training [px]."""
 
 
 TL = ("time", "location")
@@ -68,7 +71,9 @@ VARIANTS: dict[str, Variant] = {
     "prithvi_eo_v2_300_tl": Variant(2, 1024, 24, 16, 4, 16, TL, "Prithvi-EO-2.0-300M-TL", "Prithvi_EO_V2_300M_TL.pt"),
     "prithvi_eo_v2_600": Variant(2, 1280, 32, 16, 4, 14, (), "Prithvi-EO-2.0-600M", "Prithvi_EO_V2_600M.pt"),
     "prithvi_eo_v2_600_tl": Variant(2, 1280, 32, 16, 4, 14, TL, "Prithvi-EO-2.0-600M-TL", "Prithvi_EO_V2_600M_TL.pt"),
+    "small_eo": Variant(2, 192, 6, 6, 1, 8, (), "", "small_eo.safetensors", 64),
 }
+"""The published ones, and a small one of our own, which ships with the package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,7 @@ class PrithviEo(Encoder):
             blocks=layout.depth,
             targets={"attention": r"blocks\.{block}\.attn\.(qkv|proj)", "mlp": r"blocks\.{block}\.mlp\.fc[12]"},
             multiple=layout.patch[-1],
+            response="hls_l30" if variant.repository else None,
         )
 
     def forward(self, batch: Batch) -> Features:
@@ -119,11 +125,42 @@ class PrithviEo(Encoder):
         Raises:
             GeoadaptError: where ``optical`` is missing, holds no channel of the model, or has another size.
         """
+        return self.upper(self.lower(batch, 0), 0)
+
+    def lower(self, batch: Batch, block: int) -> State:
+        """Tokens (b, squares, 1 + n, d) after the first ``block`` blocks; raises as ``forward`` does."""
         seen = self.read(batch)
-        grid = self.grid(seen.pixels)
-        tokens = self.encode(seen.pixels, seen.year_day, seen.lat_lon)
-        maps = (tokens[n - 1][:, 1:].reshape(len(seen.pixels), *grid, -1).movedim(-1, 2) for n in self.taps)
-        return Features(tuple(maps), self.spec.strides)
+        b, _, frames, height, width = seen.pixels.shape
+        cut = self._squares(height, width)
+        tokens = self.start(cut.take(seen.pixels), cut.repeat(seen.year_day), cut.repeat(seen.lat_lon))
+        start = State((), tokens.unflatten(0, (b, -1)), None, (frames // self.layout.patch[0], height, width))  # type: ignore[no-untyped-call]
+        return self._run(start, 0, block)
+
+    def upper(self, state: State, block: int) -> Features:
+        """Features from the tokens after the first ``block`` blocks."""
+        return Features(self._run(state, block, len(self.blocks)).maps, self.spec.strides)
+
+    def _squares(self, height: int, width: int) -> Squares:
+        return Squares.of((height, width), self.settings.window * self.spec.multiple)
+
+    def _run(self, state: State, first: int, stop: int) -> State:
+        """The state after blocks ``first`` to before ``stop``; a tapped one gives a map, the last one a normed one."""
+        if state.tokens is None:
+            return state
+        frames, height, width = state.grid
+        size = self.spec.multiple
+        cut = self._squares(height, width)
+        grid = (frames, cut.height // size, cut.width // size)
+        x = state.tokens.flatten(0, 1)
+        maps = list(state.maps)
+        for number in range(first + 1, stop + 1):
+            x = self.blocks[number - 1](x)
+            if number in self.taps:
+                normed = number == len(self.blocks) or self.settings.norm_taps
+                tokens = self.norm(x) if normed else x
+                maps.append(cut.join(tokens[:, 1:].unflatten(1, grid).movedim(-1, 2), size))
+        left = None if stop == len(self.blocks) else x.reshape(state.tokens.shape)
+        return State(tuple(maps), left, None, state.grid)
 
     def read(self, batch: Batch) -> Seen:
         """Normalised channels, what is missing filled; raises GeoadaptError as ``forward`` does."""
@@ -186,7 +223,7 @@ def layout_of(config: PrithviEoConfig) -> Layout:
     variant = VARIANTS[config.name]
     patch = config.patch_size or variant.patch
     # another patch size sees the same table of positions, as when the kernels are resampled
-    image = IMAGE // variant.patch * patch
+    image = variant.image // variant.patch * patch
     return Layout(
         width=config.width or variant.width,
         depth=config.depth or variant.depth,
@@ -206,8 +243,9 @@ def layout_of(config: PrithviEoConfig) -> Layout:
 def weights_of(config: PrithviEoConfig) -> Path:
     """The weights file of a configuration; raises GeoadaptError where there is none."""
     variant = VARIANTS[config.name]
-    files = (f"{config.name}.safetensors", variant.file)
-    return find_weights(config.name, config.weights, files, hub=(f"{HUB}/{variant.repository}", variant.file))
+    files = tuple(dict.fromkeys((f"{config.name}.safetensors", variant.file)))
+    hub = (f"{HUB}/{variant.repository}", variant.file) if variant.repository else None
+    return find_weights(config.name, config.weights, files, hub=hub)
 
 
 def build(config: PrithviEoConfig) -> PrithviEo:
@@ -221,7 +259,8 @@ def build(config: PrithviEoConfig) -> PrithviEo:
     else:
         path = weights_of(config)
         model = loaded(config, load_state(path), path)
-        where = f"https://huggingface.co/{HUB}/{VARIANTS[config.name].repository}"
+        repository = VARIANTS[config.name].repository
+        where = f"https://huggingface.co/{HUB}/{repository}" if repository else "ships with geoadapt"
         model.source = provenance(config.name, path, where, "Apache-2.0")
     model.requires_grad_(False).eval()
     if model.patch_embed.extra is not None:

@@ -82,6 +82,22 @@ class Encoder(nn.Module):
             lat_lon: (b, 2) [degrees], not finite where unknown.
             keep: (b, k), the only tokens to be seen, counted without the class token.
         """
+        x = self.start(pixels, year_day, lat_lon, keep)
+        out: list[Tensor] = []
+        for block in self.blocks:
+            x = block(x)
+            out.append(x)
+        out[-1] = self.norm(x)
+        return out
+
+    def start(
+        self,
+        pixels: Tensor,
+        year_day: Tensor | None = None,
+        lat_lon: Tensor | None = None,
+        keep: Tensor | None = None,
+    ) -> Tensor:
+        """The tokens (b, 1 + n, d) that enter the first block; arguments as of ``encode``."""
         grid = self.grid(pixels)
         table = self.pos_embed
         if grid != self.layout.grid:
@@ -90,10 +106,4 @@ class Encoder(nn.Module):
         x = add_coordinates(x, self.temporal_embed_enc, self.location_embed_enc, year_day, lat_lon)  # type: ignore[arg-type]
         if keep is not None:
             x = x.gather(1, keep[..., None].expand(-1, -1, x.shape[-1]))
-        x = torch.cat([(self.cls_token + table[:, :1]).expand(len(x), -1, -1), x], 1)
-        out: list[Tensor] = []
-        for block in self.blocks:
-            x = block(x)
-            out.append(x)
-        out[-1] = self.norm(x)
-        return out
+        return torch.cat([(self.cls_token + table[:, :1]).expand(len(x), -1, -1), x], 1)

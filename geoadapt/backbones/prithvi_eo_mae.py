@@ -26,7 +26,10 @@ __all__ = ["Decoder", "Painted", "PrithviEoMae", "build_mae", "patchify", "unpat
 class Painted:
     """What the autoencoder made of a batch."""
 
-    loss: Tensor
+    error: Tensor
+    """Sum over what was hidden of the squared error."""
+    count: Tensor
+    """How many such errors there are."""
     tokens: Tensor
     """Painted tokens (b, n, t·h·w·c)."""
     mask: Tensor
@@ -35,6 +38,11 @@ class Painted:
     """The encoder's output (b, 1 + k, d) of the tokens it saw."""
     restore: Tensor
     """(b, n), each token's place among those seen, followed by those hidden."""
+
+    @property
+    def loss(self) -> Tensor:
+        """The mean of the errors."""
+        return self.error / self.count.clamp(min=1)
 
 
 class Decoder(nn.Module):
@@ -123,25 +131,28 @@ class PrithviEoMae(nn.Module):
         latent = self.encoder.encode(pixels, year_day, lat_lon, keep=order[:, :seen])[-1]
         tokens = self.decoder(latent, restore, grid, year_day, lat_lon)
         mask = (restore >= seen).to(tokens.dtype)
-        return Painted(self._error(tokens, pixels, mask, valid), tokens, mask, latent, restore)
+        return Painted(*self._error(tokens, pixels, mask, valid), tokens, mask, latent, restore)
 
-    def loss(self, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
-        """Mean squared error of the hidden tokens' valid values [normalised]; the encoder must be a Backbone."""
+    def paint(self, batch: Batch, noise: Tensor | None = None, generator: torch.Generator | None = None) -> Painted:
+        """The same for a batch, whose missing values do not count; the encoder must be a Backbone."""
         if not isinstance(self.encoder, PrithviEo):
             raise GeoadaptError("pretraining", "the bare encoder reads no batch", "build it with build_mae")
         seen = self.encoder.read(batch)
-        return self(seen.pixels, seen.year_day, seen.lat_lon, valid=seen.valid, generator=generator).loss  # type: ignore[no-any-return]
+        painted: Painted = self(
+            seen.pixels, seen.year_day, seen.lat_lon, noise=noise, valid=seen.valid, generator=generator
+        )
+        return painted
 
-    def _error(self, tokens: Tensor, pixels: Tensor, mask: Tensor, valid: Tensor | None) -> Tensor:
-        """The mean over hidden tokens of the mean squared error in each; with ``valid`` over hidden valid values."""
+    def _error(self, tokens: Tensor, pixels: Tensor, mask: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Sum and number of squared errors: one per hidden token, their mean; with ``valid`` one per hidden value."""
         target = patchify(pixels, self.encoder.layout.patch)
         if self.norm_target:
             target = (target - target.mean(-1, keepdim=True)) / (target.var(-1, keepdim=True) + 1e-6).sqrt()
         error = (tokens - target) ** 2
         if valid is None:
-            return (error.mean(-1) * mask).sum() / mask.sum().clamp(min=1)
+            return (error.mean(-1) * mask).sum(), mask.sum()
         counted = patchify(valid, self.encoder.layout.patch) & (mask[..., None] > 0)
-        return torch.where(counted, error, 0.0).sum() / counted.sum().clamp(min=1)
+        return torch.where(counted, error, 0.0).sum(), counted.sum()
 
 
 def patchify(pixels: Tensor, patch: tuple[int, int, int]) -> Tensor:

@@ -183,10 +183,12 @@ def _write_cache(known: dict[str, str]) -> None:
 
 
 def _weight_folders() -> list[Path]:
+    """Where weights are looked for, in this order; the last holds what the package ships."""
+    shipped = Path(__file__).resolve().parents[1] / "shipped"
     if given := os.environ.get("GEOADAPT_WEIGHTS"):
-        return [Path(given)]
+        return [Path(given), shipped]
     near = Path("..") / "shared" / "weights"
-    return list(dict.fromkeys([Path(__file__).resolve().parents[2] / near, Path.cwd() / near]))
+    return list(dict.fromkeys([Path(__file__).resolve().parents[2] / near, Path.cwd() / near, shipped]))
 
 
 def _in_folder(path: Path, name: str, files: Sequence[str]) -> Path | None:

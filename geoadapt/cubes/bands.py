@@ -81,6 +81,6 @@ def match(wanted: Sequence[str], found: Sequence[str], where: str) -> tuple[list
     if missing:
         hint = f"did you mean to name the sensor? {nearest(missing[0], found)}"
         if any(name.startswith("band_") for name in found):
-            hint = "its bands have no names: describe them in the file, or name the sensor with sensor=…"
+            hint = "its bands have no names: describe them in the file, or name the sensor with sensor=… or --sensor …"
         raise GeoadaptError(where, f"bands {missing} are missing; wanted {list(wanted)}, found {list(found)}", hint)
     return positions, said

@@ -80,7 +80,7 @@ def check_reflectance(info: SourceInfo, taken: Sample) -> list[str]:
 
 def _scale_hint(info: SourceInfo) -> str:
     """What to try, by what the scene is."""
-    first = "name the sensor (sensor=…), or say scale=0.0001 offset=0"
+    first = "name the sensor (sensor=… or --sensor …), or say scale=0.0001 offset=0"
     if (info.sensor or "").startswith("landsat"):
         first = "put the scene's *_MTL.txt beside its bands, or say scale=… offset=…"
     return f"{first}; units='raw' keeps the numbers as they are"

@@ -169,6 +169,8 @@ def _stack(cubes: list[xr.DataArray], where: str) -> xr.DataArray:
     notes = "; ".join(dict.fromkeys(c.attrs["notes"] for c in cubes if c.attrs.get("notes")))
     stacked: xr.DataArray = xr.concat([cubes[i] for i in np.argsort(times)], "time", combine_attrs="override")
     stacked.attrs |= {"source": where, **({"notes": notes} if notes else {})}
+    if len({c.attrs.get("sensor") for c in cubes}) > 1:
+        stacked.attrs.pop("sensor", None)  # no one sensor took them
     return stacked
 
 

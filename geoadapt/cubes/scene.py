@@ -372,7 +372,9 @@ def _checked(source: Source, reading: Reading) -> Source:
     optical = [b for b in info.bands if common_name(b) in REFLECTIVE]
     if reading.units == "reflectance" and not optical:
         raise GeoadaptError(
-            info.origin, f"bands {list(info.bands)} are no optical bands", "name them with names=… or sensor=…"
+            info.origin,
+            f"bands {list(info.bands)} are no optical bands",
+            "name them with names=…, sensor=… or --sensor …",
         )
     if reading.units == "raw" or not optical:
         if not optical:

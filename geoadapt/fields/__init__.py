@@ -3,7 +3,14 @@
 In: a data configuration. Out: labelled scenes, and batches of fields (b, t, c, h, w).
 """
 
-from geoadapt.fields.config import CloudDatasetConfig, CsmaskConfig, FolderConfig, SimulatedConfig
+from geoadapt.fields.config import (
+    CloudDatasetConfig,
+    CsmaskConfig,
+    FolderConfig,
+    MixedConfig,
+    PretrainingDataConfig,
+    SimulatedConfig,
+)
 from geoadapt.registry import Entry
 
 __all__ = ["DATASETS"]
@@ -11,6 +18,7 @@ __all__ = ["DATASETS"]
 DATASETS: dict[str, Entry] = {
     "csmask": Entry(CsmaskConfig, "geoadapt.fields.csmask:build"),
     "folder": Entry(FolderConfig, "geoadapt.fields.folder:build"),
+    "pretraining": Entry(PretrainingDataConfig, "geoadapt.fields.pretraining:build"),
     "simulated": Entry(SimulatedConfig, "geoadapt.fields.simulated:build"),
     "hrc_whu": Entry(CloudDatasetConfig, "geoadapt.fields.cloud_datasets:build"),
     "gf12ms_whu_gf1": Entry(CloudDatasetConfig, "geoadapt.fields.cloud_datasets:build"),
@@ -18,4 +26,5 @@ DATASETS: dict[str, Entry] = {
     "cloudsen12_high_l1c": Entry(CloudDatasetConfig, "geoadapt.fields.cloud_datasets:build"),
     "cloudsen12_high_l2a": Entry(CloudDatasetConfig, "geoadapt.fields.cloud_datasets:build"),
     "l8_biome": Entry(CloudDatasetConfig, "geoadapt.fields.cloud_datasets:build"),
+    "mixed": Entry(MixedConfig, "geoadapt.fields.mixed:build"),
 }

@@ -6,8 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from geoadapt.fields.chips import Sample
 
 __all__ = ["Augmentation", "augment", "resample"]
@@ -61,20 +64,29 @@ def augment(sample: Sample, how: Augmentation, rng: np.random.Generator) -> Samp
 
 
 def resample(sample: Sample, size: int) -> Sample:
-    """The sample on ``size`` × ``size`` px: values averaged or interpolated, labels and validity by nearest pixel."""
+    """The sample on ``size`` × ``size`` px: labels and validity by nearest pixel.
+
+    Values are averaged or interpolated over what is valid.
+    """
     if sample.values.shape[-1] == size:
         return sample
     import torch
     from torch.nn import functional as F  # noqa: N812 - the field's usual name
 
-    values = torch.from_numpy(sample.values)[None]
-    smooth = F.interpolate(values, (size, size), mode="bilinear", antialias=True, align_corners=False)[0].numpy()
+    def smooth(image: NDArray[np.float32]) -> NDArray[np.float32]:
+        pixels = torch.from_numpy(image)[None]
+        made: Tensor = F.interpolate(pixels, (size, size), mode="bilinear", antialias=True, align_corners=False)
+        return np.asarray(made[0].numpy(), np.float32)
+
+    values = smooth(sample.values)
+    if not sample.valid.all():  # the zeros that stand for missing values count for nothing
+        values /= np.maximum(smooth(sample.valid.astype(np.float32)), 1e-6)
     index = ((np.arange(size) + 0.5) * sample.label.shape[-1] / size).astype(int)
     valid = sample.valid[:, index][:, :, index]
     resolution = None if sample.resolution is None else sample.resolution * sample.label.shape[-1] / size
     return replace(
         sample,
-        values=np.where(valid, smooth, 0).astype(np.float32),
+        values=np.where(valid, values, 0).astype(np.float32),
         valid=valid,
         label=sample.label[index][:, index],
         resolution=resolution,

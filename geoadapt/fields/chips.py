@@ -22,7 +22,7 @@ from geoadapt.fields.types import Batch, Field, ProjectedGrid, Where
 from geoadapt.io.base import Window
 from geoadapt.io.decode import decode
 
-__all__ = ["BlockChips", "Collate", "FromStep", "RandomChips", "Sample", "hide_edges", "read_sample"]
+__all__ = ["BlockChips", "Collate", "FromStep", "RandomChips", "Sample", "hide_edges", "read_block", "read_sample"]
 
 MOST_TRIES = 20
 
@@ -37,6 +37,7 @@ class Sample:
     where: Where
     resolution: float | None
     time: float | None
+    sensor: str | None = None
 
 
 def read_sample(scene: LabelledScene, window: Window, channels: Sequence[str], side: BlockSplit | None) -> Sample:
@@ -50,13 +51,14 @@ def read_sample(scene: LabelledScene, window: Window, channels: Sequence[str], s
     # Naming the bands costs a source in memory a copy of all its pixels: all of them in order need no names.
     asked = None if bands == list(range(len(info.bands))) else bands
     values, valid = decode(scene.image.read(inside, asked), info, bands)
-    label = np.array(scene.label.read(inside, None if len(scene.label.info.bands) == 1 else [0])[0], np.uint8)
+    label = _labels(scene, inside)
     if side is not None:
         np.copyto(label, NODATA, where=~side.pixels(inside))
     if valid is None:
         valid = np.ones(values.shape, bool)
     else:
-        np.copyto(label, NODATA, where=~valid.all(axis=0))
+        # without labels there is something to learn from a pixel that lacks some band
+        np.copyto(label, NODATA, where=~(valid.any(axis=0) if scene.label is None else valid.all(axis=0)))
     lower, right = window.height - inside.height, window.width - inside.width
     if lower or right:
         values = np.pad(values, ((0, 0), (0, lower), (0, right)))
@@ -70,7 +72,15 @@ def read_sample(scene: LabelledScene, window: Window, channels: Sequence[str], s
         Where(scene.name, window.row, window.col),
         scene.resolution,
         time.timestamp() if time else None,
+        info.sensor,
     )
+
+
+def _labels(scene: LabelledScene, window: Window) -> NDArray[np.uint8]:
+    if scene.label is None:
+        return np.zeros((window.height, window.width), np.uint8)
+    first = None if len(scene.label.info.bands) == 1 else [0]
+    return np.array(scene.label.read(window, first)[0], np.uint8)
 
 
 class RandomChips(TorchDataset[Sample]):
@@ -94,7 +104,7 @@ class RandomChips(TorchDataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         """The chip; where it holds no label, another place of the same scene is tried."""
         rng = np.random.default_rng((self.seed, index))
-        scene = self.data.train[index % len(self.data.train)]
+        scene = self.data.turn(index)
         side = self.data.train_blocks[scene.name]
         how = self.augmentation
         size = self.chip if how is None else round(self.chip * how.draw_zoom(rng))
@@ -144,32 +154,52 @@ class BlockChips(TorchDataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         scene, block = self.items[index]
-        side = self.sides[scene.name]
-        size = -(-max(self.chip, side.block) // self.multiple) * self.multiple
-        row = max(0, min(block.row - (size - block.height) // 2, scene.shape[0] - size))
-        col = max(0, min(block.col - (size - block.width) // 2, scene.shape[1] - size))
-        sample = read_sample(scene, Window(row, col, size, size), self.data.channels, None)
-        keep = np.zeros(sample.label.shape, bool)
-        top, left = block.row - row, block.col - col
-        keep[top : top + block.height, left : left + block.width] = True
-        sample.label[~keep] = NODATA
-        return sample
+        return read_block(scene, block, self.size(scene), self.data.channels)
+
+    def size(self, scene: LabelledScene) -> int:
+        """The side of a scene's chips [px]."""
+        return -(-max(self.chip, self.sides[scene.name].block) // self.multiple) * self.multiple
+
+
+def read_block(
+    scene: LabelledScene, block: Window, size: int, channels: Sequence[str], rng: np.random.Generator | None = None
+) -> Sample:
+    """A chip of ``size`` px round ``block``, or inside it where the block is larger: in its middle, or drawn.
+
+    Only the block is labelled.
+    """
+    row = _beside(block.row, block.height, size, scene.shape[0], rng)
+    col = _beside(block.col, block.width, size, scene.shape[1], rng)
+    sample = read_sample(scene, Window(row, col, size, size), channels, None)
+    keep = np.zeros(sample.label.shape, bool)
+    top, left = block.row - row, block.col - col
+    keep[max(0, top) : top + block.height, max(0, left) : left + block.width] = True
+    sample.label[~keep] = NODATA
+    return sample
+
+
+def _beside(start: int, length: int, size: int, limit: int, rng: np.random.Generator | None) -> int:
+    """Where an interval of ``size`` begins that shares the middle of another, or is drawn inside it; within limits."""
+    if rng is not None and size < length:
+        return start + int(rng.integers(length - size + 1))
+    return max(0, min(start - (size - length) // 2, limit - size))
 
 
 class FromStep(Sampler[int]):
     """Samples in order, from ``start`` on: what is left of a run, whose length stays that of the whole.
 
     Lightning counts the batches of a resumed epoch from where it stopped, against the whole length.
+    Of several processes that share the samples, ``rank`` takes every ``world``-th.
     """
 
-    def __init__(self, count: int, start: int = 0) -> None:
-        self.count, self.start = count, start
+    def __init__(self, count: int, start: int = 0, world: int = 1, rank: int = 0) -> None:
+        self.count, self.start, self.world, self.rank = count, start, world, rank
 
     def __iter__(self) -> Iterator[int]:
-        return iter(range(self.start, self.count))
+        return iter(range(self.start + self.rank, self.count, self.world))
 
     def __len__(self) -> int:
-        return self.count
+        return len(range(self.rank, self.count, self.world))
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,14 +214,30 @@ class Collate:
         values = torch.from_numpy(np.stack([s.values for s in samples]))[:, None]
         valid = torch.from_numpy(np.stack([s.valid for s in samples]))[:, None]
         label = torch.from_numpy(np.stack([s.label for s in samples]))[:, None, None]
-        resolutions = {s.resolution for s in samples}
-        resolution = resolutions.pop() if len(resolutions) == 1 else None
-        grid = None if resolution is None else ProjectedGrid(resolution)
         times = None
         if all(s.time is not None for s in samples):
             times = torch.tensor([[s.time] for s in samples], dtype=torch.int64)
+        sensors = tuple(s.sensor for s in samples)
+        image = Field(
+            values,
+            self.channels,
+            None if bool(valid.all()) else valid,
+            times,
+            _grid([s.resolution for s in samples]),
+            sensors if any(sensors) else None,
+        )
         return Batch(
-            inputs={self.input_name: Field(values, self.channels, None if bool(valid.all()) else valid, times, grid)},
+            inputs={self.input_name: image},
             target=Field(label, ("class",)),
             where=tuple(s.where for s in samples),
         )
+
+
+def _grid(resolutions: Sequence[float | None]) -> ProjectedGrid | None:
+    """What the samples' ground resolutions say together; a zoomed chip has another than its neighbour in the batch."""
+    known = {r for r in resolutions if r is not None}
+    if not known:
+        return None
+    if len(set(resolutions)) == 1:
+        return ProjectedGrid(known.pop())
+    return ProjectedGrid(torch.tensor([float("nan") if r is None else r for r in resolutions]))

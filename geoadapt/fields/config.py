@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from geoadapt.cubes.cloud_layouts import LAYOUTS
-from geoadapt.errors import GeoadaptError
+from geoadapt.errors import GeoadaptError, nearest
+from geoadapt.registry import from_plain, look_up
 
-__all__ = ["CloudDatasetConfig", "CsmaskConfig", "FolderConfig", "SimulatedConfig"]
+__all__ = [
+    "CloudDatasetConfig",
+    "CsmaskConfig",
+    "FolderConfig",
+    "MixedConfig",
+    "PretrainingDataConfig",
+    "SimulatedConfig",
+]
 
 
 def check_split(block: int, **fractions: float) -> None:
@@ -105,7 +114,7 @@ class SimulatedConfig:
     scenes: int = 6
     size: int = 512
     seed: int = 0
-    sensors: list[str] = field(default_factory=lambda: ["sentinel2", "landsat8"])
+    sensors: list[str] = field(default_factory=lambda: ["sentinel2", "landsat8", "landsat7"])
     test_scenes: int = 2
     val_fraction: float = 0.2
     block: int = 64
@@ -115,3 +124,82 @@ class SimulatedConfig:
         for name, least in (("scenes", 1), ("size", 8), ("test_scenes", 0)):
             if getattr(self, name) < least:
                 raise GeoadaptError(f"data.{name}", f"{getattr(self, name)}", f"choose {least} or more")
+
+
+@dataclass
+class PretrainingDataConfig:
+    """Images without labels: simulated scenes, and the real tiles that shipped weights may be made of."""
+
+    name: str = "pretraining"
+    root: str = "outputs/pretraining"
+    scenes: int = 48
+    size: int = 512
+    seed: int = 100
+    sensors: list[str] = field(default_factory=lambda: ["sentinel2", "landsat8", "landsat7"])
+    real: bool = True
+    """Whether the four real sets under GEOADAPT_DATA take part."""
+    real_share: float = 0.2
+    """Share of the samples that are drawn from them."""
+    val_fraction: float = 0.05
+    block: int = 64
+
+    def __post_init__(self) -> None:
+        check_split(self.block, val_fraction=self.val_fraction)
+        for name, least in (("scenes", 1), ("size", 64)):
+            if getattr(self, name) < least:
+                raise GeoadaptError(f"data.{name}", f"{getattr(self, name)}", f"choose {least} or more")
+        if not 0.01 <= self.real_share <= 0.99:
+            raise GeoadaptError("data.real_share", f"{self.real_share}", "choose 0.01 to 0.99")
+
+
+THIN = ("ignore", "cloud", "clear")
+
+
+@dataclass
+class MixedConfig:
+    """Real data with simulated scenes mixed into the training; validation and test stay real."""
+
+    name: str = "mixed"
+    real: dict[str, Any] = field(default_factory=lambda: {"name": "csmask"})
+    """Another data configuration, its ``name`` (csmask where none is said) and its keys: ``{test: [landsat7]}``."""
+    simulated: dict[str, Any] = field(default_factory=dict)
+    """Keys of the simulated part that differ from ``data=simulated``: ``{scenes: 12}``; all of it is trained on."""
+    share: float = 0.5
+    """Of the training samples, those that are simulated."""
+    thin_as: str = "ignore"
+    """What simulated thin cloud is where the real labels know none: left out (``ignore``), ``cloud`` or ``clear``."""
+
+    def __post_init__(self) -> None:
+        if not 0.01 <= self.share <= 0.99:
+            raise GeoadaptError("data.share", f"{self.share}", "choose 0.01 to 0.99")
+        if self.thin_as not in THIN:
+            raise GeoadaptError("data.thin_as", f"'{self.thin_as}'", nearest(self.thin_as, THIN))
+        self.parts()
+
+    def parts(self) -> tuple[Any, SimulatedConfig]:
+        """The configurations of the real and of the simulated part; raises GeoadaptError as they do."""
+        from geoadapt.fields import DATASETS
+
+        plain = {"name": "csmask", **self.real}
+        name, made = str(plain["name"]), (MixedConfig, PretrainingDataConfig, SimulatedConfig)
+        known = [n for n, entry in DATASETS.items() if entry.config not in made]
+        if name not in known:
+            raise GeoadaptError("data.real.name", f"'{name}' is no real labelled data set", nearest(name, known))
+        real: Any = from_plain(look_up(DATASETS, name, "data.real.name").config, plain, "data.real")
+        own = {"root": "outputs/simulated_mixed", **self.simulated, "name": "simulated", "test_scenes": 0}
+        return real, from_plain(SimulatedConfig, own, "data.simulated")
+
+    @property
+    def root(self) -> str:
+        """That of the real part."""
+        return str(self.parts()[0].root)
+
+    @property
+    def block(self) -> int:
+        """That of the real part [px]."""
+        return int(self.parts()[0].block)
+
+    @property
+    def test_fraction(self) -> float:
+        """That of the real part, 0 where it has none."""
+        return float(getattr(self.parts()[0], "test_fraction", 0))

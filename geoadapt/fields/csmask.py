@@ -23,6 +23,8 @@ __all__ = ["CHANNELS", "CLASS_TABLE", "build"]
 CHANNELS = ("blue", "green", "red", "nir", "swir16", "swir22")
 CLASS_TABLE = {0: 3, 1: 0, 2: 0, 3: 0, 4: 1}
 RESOLUTIONS = {"sentinel2": 10.0, "landsat": 30.0}
+SENSORS = ("sentinel2", "landsat5", "landsat7", "landsat8", "landsat9")
+"""What a file's name may begin with."""
 
 
 def build(config: CsmaskConfig, seed: int = 0) -> Dataset:
@@ -69,7 +71,12 @@ def _scene(path: Path) -> LabelledScene:
     labels = MappedLabels(ArraySource(mask.reshape(1, *mask.shape[:2]), ("label",), origin=str(path)), CLASS_TABLE)
     return LabelledScene(
         name=path.stem,
-        image=ArraySource(np.ascontiguousarray(image.transpose(2, 0, 1)), CHANNELS, origin=str(path)),
+        image=ArraySource(
+            np.ascontiguousarray(image.transpose(2, 0, 1)),
+            CHANNELS,
+            sensor=next((name for name in SENSORS if path.stem.startswith(name)), None),
+            origin=str(path),
+        ),
         label=labels,
         classes=(0, 1, 3),
         resolution=next((metres for word, metres in RESOLUTIONS.items() if path.stem.startswith(word)), None),

@@ -38,3 +38,5 @@ class BackboneSpec:
     """Adapter target group (``attention``, ``mlp``) → whole-name regex, ``{block}`` standing for the number."""
     multiple: int
     """Height and width must be a multiple of this [px]."""
+    response: str | None = None
+    """The sensor of ``cubes.sensors`` whose bands it was pre-trained on, where there was one."""

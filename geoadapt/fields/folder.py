@@ -26,7 +26,7 @@ from geoadapt.io.paths import as_path
 from geoadapt.io.raster import RasterSource
 from geoadapt.io.vectors import rasterise
 
-__all__ = ["build"]
+__all__ = ["build", "metres"]
 
 RASTERS = (".tif", ".tiff", ".jp2", ".png", ".vrt", ".img", ".nc")
 VECTORS = (".gpkg", ".geojson", ".json", ".fgb", ".shp")
@@ -50,7 +50,7 @@ def build(config: FolderConfig, seed: int = 0) -> Dataset:
         image = open_scene(images[name], sensor=config.sensor, channels=channels)
         opened[name].close()
         label = _labels(labels, name, image.info, table, config.class_column)
-        scenes[name] = LabelledScene(name, image, label, (), _metres(image.info))
+        scenes[name] = LabelledScene(name, image, label, (), metres(image.info))
     classes = tuple(sorted(set(table.values()) - {NODATA})) or _occurring(list(scenes.values()))
     scenes = {name: replace(scene, classes=classes) for name, scene in scenes.items()}
     sides = {
@@ -166,7 +166,8 @@ def _same_grid(label: SourceInfo, image: SourceInfo, path: Path) -> None:
         raise GeoadaptError(path, "lies on another grid than its image", "bring labels to the image's grid")
 
 
-def _metres(info: SourceInfo) -> float | None:
+def metres(info: SourceInfo) -> float | None:
+    """Ground resolution of a projected image [m], None for any other."""
     if info.crs is None or info.transform is None or not info.crs.is_projected:
         return None
     return float(abs(info.transform.a)) * float(info.crs.linear_units_factor[1])
@@ -175,6 +176,9 @@ def _metres(info: SourceInfo) -> float | None:
 def _occurring(scenes: Sequence[LabelledScene]) -> tuple[int, ...]:
     seen = np.zeros(256, bool)
     for scene in scenes:
+        if scene.label is None:
+            seen[0] = True
+            continue
         height, width = scene.shape
         for row in range(0, height, STRIP):
             window = Window(row, 0, min(STRIP, height - row), width)

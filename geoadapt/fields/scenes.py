@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,15 @@ from geoadapt.cubes.classes import NODATA
 from geoadapt.errors import GeoadaptError, nearest
 from geoadapt.io.base import Source, SourceInfo, Window
 
-__all__ = ["BlockSplit", "Dataset", "LabelledScene", "MappedLabels", "choose_test", "split_blocks"]
+__all__ = [
+    "BlockSplit",
+    "Dataset",
+    "LabelledScene",
+    "MappedLabels",
+    "choose_test",
+    "interleave",
+    "split_blocks",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +30,8 @@ class LabelledScene:
 
     name: str
     image: Source
-    label: Source
+    label: Source | None
+    """None = unlabelled: class 0 wherever the image is valid."""
     classes: tuple[int, ...]
     """Class values of the task that this scene's labels can express; the others it does not train."""
     resolution: float | None = None
@@ -85,6 +95,14 @@ class Dataset:
     """Only where the test is made of blocks of the training scenes."""
     note: str = ""
     simulated: bool = False
+    turns: tuple[int, ...] = ()
+    """Which of ``train`` each sample in turn is drawn from, over and over; empty = one after the other."""
+
+    def turn(self, index: int) -> LabelledScene:
+        """The training scene of the ``index``-th sample."""
+        if self.turns:
+            return self.train[self.turns[index % len(self.turns)]]
+        return self.train[index % len(self.train)]
 
     @property
     def classes(self) -> tuple[int, ...]:
@@ -165,3 +183,23 @@ def choose_test(names: list[str], test: list[str], train: list[str], where: str)
     if not chosen:
         raise GeoadaptError(where, f"no scene is left for training: all of {names} are named as test", "name fewer")
     return list(dict.fromkeys(chosen)), list(dict.fromkeys(test))
+
+
+def interleave(first: int, second: int, share: float) -> tuple[int, ...]:
+    """Turns over ``first`` scenes followed by ``second`` others, which take ``share`` of them to 1 %, evenly mixed.
+
+    Every scene comes at least once; those of one kind come equally often, or once more than others.
+    """
+    if not first or not second or not 0 < share < 1:
+        raise GeoadaptError("data.share", f"{share} of {first} and {second} scenes", "mix two kinds, by 0 < share < 1")
+    part, whole = Fraction(share).limit_denominator(100).as_integer_ratio()
+    if not 0 < part < whole:
+        raise GeoadaptError("data.share", f"{share}", "choose 0.01 to 0.99")
+    # a cycle that is cut short would not keep the share
+    cycles = max(-(-first // (whole - part)), -(-second // part))
+    turns, counts = [], [0, 0]
+    for position in range(cycles * whole):
+        kind = (position + 1) * part // whole - position * part // whole
+        turns.append(counts[0] % first if kind == 0 else first + counts[1] % second)
+        counts[kind] += 1
+    return tuple(turns)

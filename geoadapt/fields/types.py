@@ -16,7 +16,8 @@ __all__ = ["Batch", "Field", "Grid", "LatLonGrid", "ProjectedGrid", "Where"]
 class ProjectedGrid:
     """A map projection: ground resolution [m], and each sample's centre (b, 2), latitude and longitude [degrees]."""
 
-    resolution: float
+    resolution: float | Tensor
+    """One for all, or (b,) where samples differ, NaN where it is unknown."""
     centre: Tensor | None = None
 
 
@@ -38,6 +39,8 @@ class Where:
     scene: str
     row: int = 0
     col: int = 0
+    shift: str = ""
+    """How its image was changed on purpose, where it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class Field:
     """Values on a grid with their labels.
 
     ``values`` (b, t, c, h, w), finite everywhere; ``valid`` the same shape, bool, None where all is valid;
-    ``times`` (b, t) seconds since 1970 UTC, None where unknown.
+    ``times`` (b, t) seconds since 1970 UTC, None where unknown; ``sensor`` one per sample, as in ``cubes.sensors``.
     """
 
     values: Tensor
@@ -53,6 +56,7 @@ class Field:
     valid: Tensor | None = None
     times: Tensor | None = None
     grid: Grid | None = None
+    sensor: tuple[str | None, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.values.ndim != 5:
@@ -63,6 +67,8 @@ class Field:
             raise GeoadaptError(
                 "field", f"valid {tuple(self.valid.shape)} differs from values {tuple(self.values.shape)}"
             )
+        if self.sensor is not None and len(self.sensor) != len(self.values):
+            raise GeoadaptError("field", f"{len(self.sensor)} sensors for {len(self.values)} samples", "name one each")
 
     def select(self, channels: tuple[str, ...]) -> Field:
         """The same field with these channels, in this order; raises GeoadaptError where one is missing."""

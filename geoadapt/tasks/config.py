@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from geoadapt.errors import GeoadaptError, nearest
 
-__all__ = ["LOSS_NAMES", "CloudSegmentationConfig"]
+__all__ = ["LOSS_NAMES", "CloudSegmentationConfig", "PretrainingConfig"]
 
 LOSS_NAMES = ("ce", "focal", "dice", "lovasz")
 CLASS_WEIGHTS = ("none", "balanced")
@@ -35,3 +35,18 @@ class CloudSegmentationConfig:
             raise GeoadaptError(
                 "task.class_weights", f"'{self.class_weights}' is unknown", nearest(self.class_weights, CLASS_WEIGHTS)
             )
+
+
+@dataclass
+class PretrainingConfig:
+    """A masked autoencoder (He 2021): most patches are hidden, and painted from the rest."""
+
+    name: str = "pretraining"
+    hide: float = 0.75
+    """Share of the patches that are hidden."""
+    norm_target: bool = False
+    """Whether each patch is to be painted with its own mean and deviation taken out."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.hide < 1:
+            raise GeoadaptError("task.hide", f"{self.hide}", "choose more than 0 and less than 1")

@@ -189,6 +189,16 @@ def test_the_resolution_told_is_the_configured_one_or_the_inputs_own() -> None:
     assert not torch.equal(last(galileo(resolution=0), landsat), last(galileo(), optical()))
 
 
+def test_each_sample_is_told_its_own_resolution_and_the_usual_one_where_it_is_unknown() -> None:
+    field = optical(b=3)
+    told = torch.tensor([30.0, 12.5, float("nan")])
+    together = last(galileo(resolution=0), replace(field, grid=ProjectedGrid(told)))
+    for n, metres in enumerate((30.0, 12.5, 10.0)):
+        alone = last(galileo(resolution=metres), replace(field, values=field.values[n : n + 1]))
+        torch.testing.assert_close(together[n : n + 1], alone, atol=1e-5, rtol=1e-4)
+    assert torch.equal(last(galileo(), replace(field, grid=ProjectedGrid(told))), last(galileo(), field))
+
+
 def test_location_is_told_only_when_asked() -> None:
     here = replace(optical(), grid=ProjectedGrid(10.0, torch.tensor([[0.0, 90.0]])))
     assert torch.equal(last(galileo(), here), last(galileo(), optical()))

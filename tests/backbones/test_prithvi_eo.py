@@ -83,9 +83,9 @@ def prefixed(key: str) -> str:
     return key if key.startswith(("encoder.", "decoder.")) else ("decoder." if decodes else "encoder.") + key
 
 
-def test_seven_variants_are_registered() -> None:
-    assert set(VARIANTS) == {name for name in BACKBONES if name.startswith("prithvi_eo_")}
-    assert len(VARIANTS) == 7
+def test_seven_variants_and_a_small_one_of_our_own_are_registered() -> None:
+    assert set(VARIANTS) == {name for name in BACKBONES if name.startswith("prithvi_eo_")} | {"small_eo"}
+    assert len(VARIANTS) == 8
 
 
 @pytest.mark.skipif(not TABLES, reason="the folder of GEOADAPT_GOLDEN is absent")
@@ -421,16 +421,16 @@ def test_the_autoencoder_learns_counts_only_hidden_valid_values_and_shows_all_at
     mae = build_mae(small(), hide=0.5)
     batch = Batch({"optical": optical(4)})
     generator = torch.Generator().manual_seed(0)
-    first = mae.loss(batch, generator)
+    first = mae.paint(batch, generator=generator).loss
     optimiser = torch.optim.AdamW(mae.parameters(), lr=3e-3)
     for _ in range(30):
         optimiser.zero_grad()
-        loss = mae.loss(batch, generator)
+        loss = mae.paint(batch, generator=generator).loss
         loss.backward()
         optimiser.step()
     assert loss < 0.6 * first
     valid = torch.zeros_like(batch.inputs["optical"].values, dtype=torch.bool)
-    assert mae.loss(Batch({"optical": replace(optical(4), valid=valid)})) == 0
+    assert mae.paint(Batch({"optical": replace(optical(4), valid=valid)})).loss == 0
     everything = PrithviEoMae(mae.encoder, mae.decoder, hide=0.0)
     assert not everything(torch.rand(1, 6, 1, 8, 8)).mask.any()
     with pytest.raises(GeoadaptError, match="hide"):
@@ -462,7 +462,7 @@ def test_create_backbone_builds_by_name_with_channels_and_overrides(tmp_path: Pa
     torch.save(tiny().state_dict(), tmp_path / "a.pt")
     same = create_backbone("prithvi_eo_v2_tiny_tl", tmp_path / "a.pt", **SMALL)
     assert torch.equal(last(same, optical()), last(tiny(), optical()))  # type: ignore[arg-type]
-    for name in ("galileo_nano", "small_vit"):
+    for name in ("galileo_nano", "small_eo"):
         made = create_backbone(name, channels=("red", "nir"), random_weights=True)
         assert isinstance(made, nn.Module) and not any(p.requires_grad for p in made.parameters())
         assert made(Batch({"optical": optical(channels=("blue", "green", "red", "nir"))})).maps
@@ -473,8 +473,8 @@ def test_create_backbone_builds_by_name_with_channels_and_overrides(tmp_path: Pa
     [
         ("prithvi_eo_v2_tiny", {}, "did you mean 'prithvi_eo_v2_tiny_tl'"),
         ("galileo_nano", {"channels": ("red", "swir_16"), "random_weights": True}, "did you mean 'swir16'"),
-        ("small_vit", {"wdth": 3}, "did you mean 'width'"),
-        ("small_vit", {"checkpoint": "a.pt", "random_weights": True}, "given twice"),
+        ("small_eo", {"wdth": 3}, "did you mean 'width'"),
+        ("small_eo", {"checkpoint": "a.pt", "random_weights": True}, "given twice"),
         ("prithvi_eo_v2_tiny_tl", {"checkpoint": "nowhere.pt"}, "no weights of prithvi_eo_v2_tiny_tl here"),
     ],
 )

@@ -82,6 +82,15 @@ def test_scenes_of_a_glob_are_stacked_by_date(tmp_path: Path) -> None:
     assert open_cube(tmp_path).identical(cube.assign_attrs(source=str(tmp_path)))
 
 
+def test_a_stack_names_its_sensor_where_one_took_all_of_it(tmp_path: Path) -> None:
+    for date, sensor in (("20220601", "landsat7"), ("20220602", "landsat7"), ("20220603", "landsat8")):
+        path = synth.write_tif(tmp_path / f"scene_{date}.tif", synth.scene(3), names=NAMES)
+        with rasterio.open(path, "r+") as file:
+            file.update_tags(sensor=sensor)
+    assert "sensor" not in open_cube(tmp_path).attrs
+    assert open_cube(sorted(tmp_path.glob("*.tif"))[:2]).attrs["sensor"] == "landsat7"
+
+
 def test_a_name_that_looks_like_a_glob_is_itself(tmp_path: Path) -> None:
     path = synth.write_tif(tmp_path / "a [1] (copy), ü=x.tif", synth.scene(3), names=NAMES)
     assert open_cube(path).shape == (1, 3, 64, 48)

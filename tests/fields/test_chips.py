@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from geoadapt.fields.augment import Augmentation, resample
 from geoadapt.fields.chips import BlockChips, Collate, FromStep, RandomChips, hide_edges, read_sample
+from geoadapt.fields.config import CsmaskConfig
+from geoadapt.fields.csmask import build as build_csmask
 from geoadapt.fields.scenes import LabelledScene, MappedLabels, split_blocks
 from geoadapt.fields.survey import survey
 from geoadapt.io.arrays import ArraySource
@@ -180,3 +184,49 @@ def test_the_mask_of_a_window_is_that_of_its_blocks_also_past_the_scenes_edge():
             place = (row + r) // 8, (col + c) // 8
             inside = place[0] < side.mask.shape[0] and place[1] < side.mask.shape[1]
             assert found[r, c] == (inside and side.mask[place])
+
+
+def test_zoomed_chips_carry_their_own_resolution_into_the_batch():
+    data = dataset()
+    chips = RandomChips(data, 32, 8, seed=0, augmentation=Augmentation())
+    samples = [chips[i] for i in range(4)]
+    grid = Collate(data.channels)(samples).inputs["optical"].grid
+    assert grid.resolution.tolist() == pytest.approx([s.resolution for s in samples])
+    assert len({s.resolution for s in samples}) > 2
+    unknown = [replace(samples[0], resolution=None), samples[1]]
+    first, second = Collate(data.channels)(unknown).inputs["optical"].grid.resolution.tolist()
+    assert first != first and second == pytest.approx(samples[1].resolution)
+    assert Collate(data.channels)([replace(s, resolution=None) for s in samples]).inputs["optical"].grid is None
+
+
+def test_a_chip_says_which_sensor_took_its_scene():
+    scene = dataset().train[0]
+    values = scene.image.read(Window(0, 0, *scene.shape))
+    seen = replace(scene, image=ArraySource(values, scene.image.info.bands, sensor="landsat7"))
+    samples = [read_sample(s, Window(0, 0, 8, 8), scene.image.info.bands, None) for s in (seen, scene)]
+    assert Collate(scene.image.info.bands)(samples).inputs["optical"].sensor == ("landsat7", None)
+    assert Collate(scene.image.info.bands)(samples[1:]).inputs["optical"].sensor is None
+    zoomed = RandomChips(replace(dataset(), train=(seen,)), 16, 4, seed=0, augmentation=Augmentation())
+    assert zoomed[1].sensor == "landsat7"
+
+
+@pytest.mark.parametrize(("name", "sensor"), [("landsat7", "landsat7"), ("sentinel2_alps", "sentinel2"), ("x", None)])
+def test_a_scenes_sensor_is_in_its_files_name(tmp_path, name, sensor):
+    for stem in (name, "other"):
+        np.savez(
+            tmp_path / f"{stem}.npz", img=np.full((32, 32, 6), 0.1, np.float32), msk=np.zeros((32, 32, 1), np.uint8)
+        )
+    data = build_csmask(CsmaskConfig(root=str(tmp_path), test=["other"], block=8))
+    assert data.train[0].image.info.sensor == sensor
+
+
+@pytest.mark.parametrize("size", [12, 20, 64])
+def test_zooming_spreads_no_missing_value(size):
+    """Zeros stand for what is missing: averaged in, they would darken the pixels around every gap."""
+    sample = RandomChips(dataset(), 32, 1, seed=0)[0]
+    valid = np.ones_like(sample.valid)
+    valid[:, 8:14, 5:20] = False
+    flat = replace(sample, values=np.where(valid, 0.3, 0).astype(np.float32), valid=valid)
+    zoomed = resample(flat, size)
+    assert not zoomed.valid.all() and (zoomed.values[~zoomed.valid] == 0).all()
+    np.testing.assert_allclose(zoomed.values[zoomed.valid], 0.3, rtol=1e-5)
