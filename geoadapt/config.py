@@ -32,8 +32,9 @@ __all__ = [
 
 CONTROLS = ("rule", "lda", "unet", "random_backbone", "full_finetune")
 """What a result is compared with, on the same pixels, in the same run: all of these, unless others are named."""
-PUBLISHED = ("dl_l8s2_uv",)
-"""Published models that stand beside them where they are named: their weights must be at hand."""
+PUBLISHED = ("dl_l8s2_uv", "start")
+"""What stands beside them where it is named: a published model; the bundle of ``train.start``, which always does."""
+SELECTIONS = ("validation", "crafted_shifts")
 
 
 @dataclass
@@ -65,18 +66,44 @@ class TrainConfig:
     """Standard deviation of the per-band offset [reflectance]."""
     band_dropout: float = 0.1
     """Chance that a chip loses one band."""
+    select: str = "validation"
+    """What chooses a fit's weights: the score on the ``validation`` blocks, or its mean over ``crafted_shifts`` of
+    them: other air, other bands, other resolutions and so on, except for what the augmentation draws anyway.
+    With twelve shifts, as by default, a validation costs twelve times as much."""
     controls: str = "all"
     """``all``, ``none``, or a comma-separated choice of rule, lda, unet, random_backbone, full_finetune."""
+    start: str | None = None
+    """A bundle whose adapter and head the fit starts from; ``shipped`` is the one that comes with the package."""
     resume: str | None = None
-    """A checkpoint to go on from."""
+    """A checkpoint to go on from, or a run's folder for the newest in it."""
+    most_skipped: int = 0
+    """Steps that may be left out because their loss or gradient is not finite, before the fit stops."""
     bootstrap: int = 1000
     workers: int = 0
+    cache: int = 0
+    """Views of each chip of a fixed pool, for which what lies below the first trainable block is computed once.
+
+    0 = every chip is new, and nothing is kept.
+    """
+    cache_chips: int = 0
+    """Chips in the pool; 0 = as many as the fit takes if no view comes twice, but no more than 256, or one a scene."""
+    cache_store: bool = True
+    """False trains on the same views and computes everything anew each time: slow, for comparison."""
+    cache_dtype: str = "fp32"
+    """How features are kept: ``fp32``, or ``bf16`` at half the size."""
+    cache_dir: str | None = None
+    """Where they are kept for other runs too; null = in the run's folder, until the fit is done."""
 
     def __post_init__(self) -> None:
+        for name in ("cache", "cache_chips"):
+            _within(f"train.{name}", getattr(self, name), low=0)
+        _among("train.cache_dtype", self.cache_dtype, ("fp32", "bf16"))
+        if self.cache > 1 and not self.augment:
+            raise GeoadaptError("train.cache", f"{self.cache} views that are all alike", "set it to 1, or augment=true")
         for name in ("steps", "batch", "val_every", "bootstrap"):
             _within(f"train.{name}", getattr(self, name), low=1)
         _within("train.chip", self.chip, low=8, unit=" px")
-        for name in ("weight_decay", "patience", "edge", "gain_jitter", "offset_jitter", "workers"):
+        for name in ("weight_decay", "patience", "most_skipped", "edge", "gain_jitter", "offset_jitter", "workers"):
             _within(f"train.{name}", getattr(self, name), low=0)
         _within("train.zoom", self.zoom, low=1)
         for name in ("warmup", "band_dropout"):
@@ -85,6 +112,7 @@ class TrainConfig:
             raise GeoadaptError("train.lr", f"{self.lr}", "choose a positive number, such as 2e-3")
         if self.max_minutes is not None and not self.max_minutes > 0:
             raise GeoadaptError("train.max_minutes", f"{self.max_minutes}", "choose more than 0, or null for no limit")
+        _among("train.select", self.select, SELECTIONS)
         for name in self.chosen_controls():
             _among("train.controls", name, (*CONTROLS, *PUBLISHED))
 
@@ -106,7 +134,12 @@ class InferConfig:
     """Cloud where its probability reaches this; None = as the bundle was tested, or else the most probable class."""
     cloud_buffer: int = 0
     """Clear pixels within this distance of a cloud are labelled cloud [px]."""
+    thin_cloud: str = "keep"
+    """Where a bundle tells translucent cloud apart: ``keep`` the class, or count it as ``cloud`` or as ``clear``."""
     probabilities: bool = False
+    instability: bool = False
+    """Also how far apart the probabilities of overlapping tiles are; from an overlap of half a tile on it is known
+    everywhere but in the scene's corners."""
     overwrite: bool = False
     compress: str = "DEFLATE"
     zero_is_nodata: str = "auto"
@@ -122,6 +155,7 @@ class InferConfig:
         _within("infer.cloud_buffer", self.cloud_buffer, low=0, unit=" px")
         if self.threshold is not None:
             _within("infer.threshold", self.threshold, low=0, high=1)
+        _among("infer.thin_cloud", self.thin_cloud, ("keep", "cloud", "clear"))
         _among("infer.compress", self.compress, ("DEFLATE", "ZSTD"))
         _among("infer.zero_is_nodata", self.zero_is_nodata, ("auto", "yes", "no"))
 

@@ -18,6 +18,7 @@ from geoadapt.backbones import BACKBONES
 from geoadapt.backbones.base import BackboneSpec
 from geoadapt.backbones.weights import Provenance
 from geoadapt.errors import GeoadaptError
+from geoadapt.fields.response import respond
 from geoadapt.fields.types import Batch, Field, ProjectedGrid
 from geoadapt.heads import HEADS
 from geoadapt.heads.inputs import HeadInputs
@@ -47,18 +48,25 @@ class ParameterCount:
 class AdaptedModel(nn.Module):
     """A frozen backbone with its adapter attached, and a head on its features."""
 
-    def __init__(self, attached: Attached, head: nn.Module, spec: BackboneSpec) -> None:
+    def __init__(self, attached: Attached, head: nn.Module, spec: BackboneSpec, sensor: str | None = None) -> None:
+        """``sensor`` names the one whose bands the model works on, where images are to be brought to them."""
         super().__init__()
         self.attached = attached
         self.backbone: nn.Module = attached.backbone
         self.head = head
         self.spec = spec
+        self.sensor = sensor
         self.source: Provenance = attached.backbone.source  # type: ignore[assignment]
 
     def forward(self, batch: Batch) -> Tensor:
         """Scores (b, t, k, h, w)."""
-        scores: Tensor = self.head(self.backbone(batch), batch)
+        seen = self.seen(batch)
+        scores: Tensor = self.head(self.backbone(seen), seen)
         return scores
+
+    def seen(self, batch: Batch) -> Batch:
+        """The batch as backbone and head read it: on the bands of the backbone's pre-training, where that is wanted."""
+        return respond(batch, self.sensor)
 
     def count(self) -> ParameterCount:
         """Parameters in all, and of the adapter and the head that are trained."""
@@ -89,7 +97,16 @@ def build_model(
         torch.manual_seed(seed)
         attached = attach(encoder, adapter)
         decoder = build(HEADS, head, spec, inputs)
-    return AdaptedModel(attached, decoder, spec)
+    return AdaptedModel(attached, decoder, spec, _sensor(backbone, spec))
+
+
+def _sensor(backbone: Any, spec: BackboneSpec) -> str | None:
+    """The sensor to whose bands images are brought, where the configuration asks for it."""
+    if getattr(backbone, "response", "none") == "none":
+        return None
+    if spec.response is None:
+        raise GeoadaptError("backbone.response", f"{spec.name} was pre-trained on no one sensor", "set it to none")
+    return spec.response
 
 
 def image_batch(
@@ -99,6 +116,7 @@ def image_batch(
     *,
     time: datetime | None = None,
     resolution: float | None = None,
+    sensor: str | None = None,
 ) -> Batch:
     """A one-date batch of images (b, c, h, w) [reflectance]; ``valid`` the same shape or None."""
     times = None
@@ -106,4 +124,5 @@ def image_batch(
         times = torch.full((values.shape[0], 1), int(time.timestamp()), dtype=torch.int64, device=values.device)
     grid = None if resolution is None else ProjectedGrid(resolution)
     marked = None if valid is None else valid[:, None].expand(-1, 1, *values.shape[1:])
-    return Batch({"optical": Field(values[:, None], channels, marked, times, grid)})
+    sensors = None if sensor is None else (sensor,) * len(values)
+    return Batch({"optical": Field(values[:, None], channels, marked, times, grid, sensors)})

@@ -17,10 +17,16 @@ class LoraConfig:
     r: int = 8
     alpha: int = 16
     dropout: float = 0.0
-    targets: tuple[str, ...] = ("attention", "mlp")
-    """Target groups that the backbone declares, or regular expressions matched against whole module names."""
+    targets: tuple[str, ...] = ()
+    """Target groups that the backbone declares, or regular expressions matched against whole module names.
+
+    Empty = all of the backbone's own groups, by which name they are stored.
+    """
     last_blocks: int | None = None
-    """Only the last k blocks; None = all."""
+    """Only the last k blocks, those nearest the head; None = all.
+
+    With the last ones alone nothing of what lies below them changes, so that its features need computing only once.
+    """
 
     def __post_init__(self) -> None:
         if self.r < 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from geoadapt.adapters.config import LoraConfig
 from geoadapt.backbones.base import BackboneSpec
 from geoadapt.errors import GeoadaptError, nearest
 
-__all__ = ["Lora", "build", "target_pattern"]
+__all__ = ["Lora", "build", "target_groups", "target_pattern"]
 
 FILE = "adapter_model.safetensors"
 CARD = "adapter_config.json"
@@ -31,7 +32,9 @@ class Lora(Attached):
         from peft import get_peft_model
 
         super().__init__(backbone)
-        pattern = target_pattern(backbone, config.targets, config.last_blocks)
+        self.settings = replace(config, targets=tuple(config.targets) or target_groups(backbone))
+        """The configuration with every target named, so that a stored bundle keeps its meaning."""
+        pattern = target_pattern(backbone, self.settings.targets, config.last_blocks)
         card = PeftConfig(r=config.r, lora_alpha=config.alpha, lora_dropout=config.dropout, target_modules=pattern)
         backbone.requires_grad_(False)
         try:
@@ -94,6 +97,14 @@ class Lora(Attached):
                     folder / CARD, f"{key} is {stored.get(key)!r}, expected {mine[key]!r}", "build it with that value"
                 )
         self.load(load_tensors(folder / FILE), folder / FILE)
+
+
+def target_groups(backbone: nn.Module) -> tuple[str, ...]:
+    """All target groups that a backbone declares, in its order; raises GeoadaptError where it declares none."""
+    spec: BackboneSpec = backbone.spec  # type: ignore[assignment]
+    if not spec.targets:
+        raise GeoadaptError("adapter.targets", f"{spec.name} names no groups of layers", "name layers, or adapter=none")
+    return tuple(spec.targets)
 
 
 def target_pattern(backbone: nn.Module, targets: Sequence[str], last_blocks: int | None = None) -> str:

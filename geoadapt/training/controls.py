@@ -15,9 +15,11 @@ from geoadapt.baselines.pixelwise import BlueRule, fit_discriminant
 from geoadapt.baselines.unet import SmallUnet
 from geoadapt.config import JobConfig, TrainConfig
 from geoadapt.errors import GeoadaptError
+from geoadapt.tasks.processes import same_on_all
 from geoadapt.training.loop import FitResult, ParameterGroup, fit, seconds_per_step
 from geoadapt.training.scoring import SceneScorer, module_scorer, pixel_scorer
 from geoadapt.training.setting import Setting, fit_adapted
+from geoadapt.training.start import bundle_to_start_from, started_scorer
 
 __all__ = ["CONTROLS", "Control", "choose_controls"]
 
@@ -54,7 +56,9 @@ def choose_controls(setting: Setting) -> tuple[str, ...]:
             log.warning("control %s is left out: %s", name, obstacle)
         else:
             chosen.append(name)
-    return tuple(chosen)
+    if train.start is not None and chosen:
+        chosen.append("start")
+    return tuple(dict.fromkeys(chosen))
 
 
 def _obstacle(name: str, setting: Setting) -> str:
@@ -86,7 +90,8 @@ def _unet(setting: Setting, seconds: float) -> Control:
         torch.manual_seed(job.seed)
         module: nn.Module = SmallUnet(setting.inputs).to(setting.device)
     each = seconds_per_step(module, setting.task, setting.data, job.train, job.seed)
-    steps = max(job.train.val_every, min(int(seconds / each), MOST_UNET_STEPS * job.train.steps))
+    # each process measures its own time, and all must take the same steps
+    steps = same_on_all(max(job.train.val_every, min(int(seconds / each), MOST_UNET_STEPS * job.train.steps)))
     train = replace(job.train, steps=steps, resume=None)
     groups = [ParameterGroup(list(module.parameters()))]
     result = fit(module, groups, setting.task, setting.data, train, job.runtime, job.seed, setting.folder / "unet")
@@ -119,7 +124,16 @@ def _twin(setting: Setting, job: JobConfig, name: str, note: str) -> Control:
 
 
 def _fresh(job: JobConfig) -> TrainConfig:
-    return replace(job.train, resume=None)
+    """Neither resumed nor started from a bundle: a control begins at its own beginning."""
+    return replace(job.train, resume=None, start=None)
+
+
+def _start(setting: Setting, seconds: float) -> Control:
+    if setting.job.train.start is None:
+        raise GeoadaptError("train.controls", "start is the bundle of train.start, and none is named", "leave it out")
+    folder = bundle_to_start_from(setting.job.train.start)
+    scorer, multiple = started_scorer(folder, setting.task, setting.device)
+    return Control(scorer, multiple, note="the bundle that the fit started from, as it stands")
 
 
 def _dl_l8s2_uv(setting: Setting, seconds: float) -> Control:
@@ -134,4 +148,5 @@ CONTROLS: dict[str, Callable[[Setting, float], Control]] = {
     "random_backbone": _random_backbone,
     "full_finetune": _full_finetune,
     "dl_l8s2_uv": _dl_l8s2_uv,
+    "start": _start,
 }

@@ -6,14 +6,17 @@ In: a checked JobConfig. Out: time, memory and disk, without anything written.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
 from geoadapt.config import JobConfig
 from geoadapt.model import ParameterCount
+from geoadapt.tasks.pretraining import Pretraining
+from geoadapt.training.cache import stored_bytes
 from geoadapt.training.loop import seconds_per_step
+from geoadapt.training.pretrain import ready
 from geoadapt.training.setting import build_for, prepare
 
 __all__ = ["Estimate", "estimate"]
@@ -25,7 +28,7 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Seconds of all fits [s], memory of the process [MiB], disk of checkpoints and bundle [MiB]."""
+    """Seconds of all fits [s], memory of the process [MiB], disk of checkpoints, bundle and cache [MiB]."""
 
     seconds: float
     memory: float
@@ -43,12 +46,26 @@ class Estimate:
 
 def estimate(job: JobConfig) -> Estimate:
     """The cost of a run on this machine as busy as it is now; raises what the run itself would raise at its start."""
+    if job.task.name == "pretraining":
+        return _of_pretraining(job)
     with tempfile.TemporaryDirectory() as folder:
         setting = prepare(job, Path(folder))
         model = build_for(setting, job)
         each = seconds_per_step(model, setting.task, setting.data, job.train, job.seed)
-    count = model.count()
+        kept = stored_bytes(model, setting.data, setting.job) / MIB
     fits = 1 + sum(FITS.get(name, 0.0) for name in job.train.chosen_controls())
+    made = _total(job, each, model.count(), fits)
+    return replace(made, disk=made.disk + kept)
+
+
+def _of_pretraining(job: JobConfig) -> Estimate:
+    job, painter, data = ready(job)
+    count = sum(p.numel() for p in painter.parameters())
+    each = seconds_per_step(painter, Pretraining(), data, job.train, job.seed)
+    return _total(job, each, ParameterCount(count, 0, count), fits=1)
+
+
+def _total(job: JobConfig, each: float, count: ParameterCount, fits: float) -> Estimate:
     # weights and two moments of AdamW in two checkpoints per fit, kept once more in the run folder, and the bundle
     disk = (4 * 3 * 2 * count.trainable * (fits + 1) + 4 * count.trainable) / MIB
     seconds = each * job.train.steps * fits

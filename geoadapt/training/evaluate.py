@@ -70,7 +70,15 @@ def evaluate(
     for who, scorer in _scorers(made, device).items():
         multiple = made.multiple if who == "test" else 1
         scored[who] = score_scenes(
-            scorer, scenes, sides, made.classes, how, multiple=multiple, block=block, device=device
+            scorer,
+            scenes,
+            sides,
+            made.classes,
+            how,
+            multiple=multiple,
+            block=block,
+            device=device,
+            doubts=who == "test",
         )
     names = tuple(c.name for c in made.classes)
     metrics = summarise(scored, names, draws=bootstrap, seed=seed)
@@ -109,7 +117,7 @@ def _scorers(bundle: Bundle, device: str) -> dict[str, SceneScorer]:
 def _bundle_scorer(bundle: Bundle) -> SceneScorer:
     def for_scene(scene: LabelledScene) -> object:
         return lambda values, valid: bundle.scores(
-            values, valid, time=scene.image.info.time, resolution=scene.resolution
+            values, valid, time=scene.image.info.time, resolution=scene.resolution, sensor=scene.image.info.sensor
         )
 
     return for_scene  # type: ignore[return-value]

@@ -8,34 +8,39 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar, Timer
+from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar, Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from geoadapt.config import RuntimeConfig, TrainConfig
 from geoadapt.errors import GeoadaptError
-from geoadapt.fields.augment import Augmentation
-from geoadapt.fields.chips import BlockChips, Collate, FromStep, RandomChips
+from geoadapt.fields.loaders import Loaders, make_loaders
 from geoadapt.fields.scenes import Dataset
 from geoadapt.fields.types import Batch
-from geoadapt.metrics.segmentation import confusion, iou, mean_iou
-from geoadapt.tasks.cloud_segmentation import CloudSegmentation
+from geoadapt.tasks.base import Tally, Task
+from geoadapt.tasks.processes import local_world, rank, same_on_all, sum_over_processes, world
+from geoadapt.training.checkpoints import Kept, WholeCheckpoints, resumed
 from geoadapt.training.precision import chosen_precision
+from geoadapt.training.selection import selecting
 
-__all__ = ["FitResult", "ParameterGroup", "fit", "seconds_per_step"]
+__all__ = ["FitResult", "ParameterGroup", "draw", "fit", "seconds_per_step"]
 
-MONITOR = "val/miou"
+log = logging.getLogger(__name__)
+
+GRADIENT_NORM = 1.0
+SPREAD = 0x9E3779B97F4A7C15
+"""Between the seeds of two processes: far more than the steps of any run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class FitResult:
     """How a fit went: the validation score that chose the weights, and what it cost."""
 
     best: float
+    """The task's monitored score."""
     best_step: int
     steps: int
     seconds: float
@@ -65,7 +71,7 @@ class Fit(lightning.LightningModule):
         self,
         module: nn.Module,
         groups: Sequence[ParameterGroup],
-        task: CloudSegmentation,
+        task: Task,
         config: TrainConfig,
         seed: int,
     ) -> None:
@@ -75,7 +81,9 @@ class Fit(lightning.LightningModule):
         self.task = task
         self.config = config
         self.seed = seed
-        self.counts = np.zeros((len(task.values), len(task.values) + 1), np.int64)
+        self.tally: Tally = task.tally()
+        self.skipped = 0
+        self.skipping = False
         self.strict_loading = False
 
     def configure_optimizers(self) -> Any:
@@ -84,15 +92,29 @@ class Fit(lightning.LightningModule):
             {"params": list(g.parameters), "lr": self.config.lr * g.lr_scale} for g in self.groups if len(g.parameters)
         ]
         optimizer = torch.optim.AdamW(rates, weight_decay=self.config.weight_decay)
-        steps, warm = self.config.steps, max(1, round(self.config.warmup * self.config.steps))
-
-        def rate(step: int) -> float:
-            if step < warm:
-                return (step + 1) / warm
-            return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, steps - warm))))
-
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def rate(self, step: int) -> float:
+        """The learning rate at a step, as a share of the highest."""
+        steps, warm = self.config.steps, max(1, round(self.config.warmup * self.config.steps))
+        if step < warm:
+            return (step + 1) / warm
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, steps - warm))))
+
+    def on_train_start(self) -> None:
+        """A resumed run goes on with the learning rate that is configured now, not the checkpoint's."""
+        schedule: Any = self.lr_schedulers()
+        schedule.base_lrs = [self.config.lr * g.lr_scale for g in self.groups if len(g.parameters)]
+        for group, base in zip(schedule.optimizer.param_groups, schedule.base_lrs, strict=True):
+            group["initial_lr"], group["lr"] = base, base * self.rate(schedule.last_epoch)
+
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        """To a norm of one; raises GeoadaptError where it is not finite, before it reaches the weights."""
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        norm = torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_NORM)
+        if self.skipping or self._skips("gradient", norm):
+            optimizer.zero_grad(set_to_none=True)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Batches know how to move themselves."""
@@ -100,17 +122,27 @@ class Fit(lightning.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """The loss of one batch; raises GeoadaptError where it is not finite."""
-        # drop-path and dropout depend on the step alone, so that a resumed run draws what this one would have drawn
-        torch.manual_seed(self.seed * 1_000_003 + self.global_step)
+        # drop-path and dropout depend on the step alone, so that a resumed run draws what this one would have drawn;
+        # each process drops its own
+        torch.manual_seed((self.seed * 1_000_003 + self.global_step + rank() * SPREAD) % 2**63)
+        draw(self.module, self.seed, self.global_step, batch, self.config.batch)
         loss = self.task.loss(self.module(batch), batch)
-        if not bool(torch.isfinite(loss)):
-            raise GeoadaptError(
-                "train",
-                f"the loss is {float(loss.detach())} at step {self.global_step}",
-                f"lower train.lr, or check the data's values; {self._last_good()}",
-            )
+        self.skipping = self._skips("loss", loss.detach())
         self.log("train/loss", loss.detach(), on_step=True, on_epoch=False, prog_bar=True, batch_size=len(batch.where))
         return loss
+
+    def _skips(self, what: str, value: Tensor) -> bool:
+        """Whether to leave this step out for a value that is not finite; raises where no more may be."""
+        if bool(torch.isfinite(value)):
+            return False
+        problem = f"the {what} is {float(value)} at step {self.global_step}"
+        if self.skipped >= self.config.most_skipped:
+            already = f", after {self.skipped} that were left out" if self.skipped else ""
+            hint = f"lower train.lr, or check the data's values; {self._last_good()}"
+            raise GeoadaptError("train", problem + already, hint)
+        self.skipped += 1
+        log.warning("%s: left out, %d of at most %d", problem, self.skipped, self.config.most_skipped)
+        return True
 
     def _last_good(self) -> str:
         """Where to go on from, said for a person."""
@@ -118,24 +150,20 @@ class Fit(lightning.LightningModule):
         return f"the last good checkpoint is {kept[-1]}" if kept else "no checkpoint was written before it"
 
     def on_validation_epoch_start(self) -> None:
-        """Empty the counts."""
-        self.counts[:] = 0
+        """Count from nothing."""
+        self.tally = self.task.tally()
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        """Add one batch to the counts."""
-        scores = self.module(batch)
-        labels = self.task.labels(scores)[:, 0].cpu().numpy()
-        target = batch.target
-        if target is None:
-            raise GeoadaptError("batch", "has no target", "use a labelled dataset")
-        self.counts += confusion(target.values[:, 0, 0].cpu().numpy(), labels, self.task.values)
-        self.log("val/loss", self.task.loss(scores, batch), on_epoch=True, batch_size=len(batch.where))
+        """Count one batch in."""
+        draw(self.module, self.seed, -1 - index, batch, self.config.batch)
+        self.tally.add(self.module(batch), batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Scores from the counts."""
-        self.log(MONITOR, float(np.nan_to_num(mean_iou(self.counts))), prog_bar=True)
-        for name, value in zip(self.task.names, iou(self.counts), strict=True):
-            self.log(f"val/iou/{name}", float(value))
+        """The scores of all that was counted, by every process."""
+        if world() > 1:
+            self.tally.sums = sum_over_processes(self.tally.sums.to(self.device)).cpu()
+        for name, value in self.tally.scores().items():
+            self.log(f"val/{name}", value, prog_bar=name == self.task.monitor)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what is trained: the frozen backbone is found again by its fingerprint."""
@@ -143,6 +171,24 @@ class Fit(lightning.LightningModule):
         frozen = {name for name, p in self.named_parameters()} - trained
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {name: value for name, value in state.items() if name not in frozen}
+        checkpoint["skipped"] = self.skipped
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on counting."""
+        self.skipped = checkpoint.get("skipped", 0)
+
+
+def draw(module: nn.Module, seed: int, step: int, batch: Batch, total: int) -> None:
+    """Let a module that draws at random (``draw``) do so from the step and the samples' places in the global batch.
+
+    So it draws the same for a sample in a resumed run, and whichever process holds it.
+    """
+    if callable(hook := getattr(module, "draw", None)):
+        hook(seed, step, range(rank(), rank() + world() * _size(batch), world()), total)
+
+
+def _size(batch: Batch) -> int:
+    return len(next(iter(batch.inputs.values())).values)
 
 
 class FitProgress(RichProgressBar):
@@ -162,7 +208,7 @@ class FitProgress(RichProgressBar):
 def fit(
     module: nn.Module,
     groups: Sequence[ParameterGroup],
-    task: CloudSegmentation,
+    task: Task,
     data: Dataset,
     config: TrainConfig,
     runtime: RuntimeConfig,
@@ -170,26 +216,33 @@ def fit(
     folder: Path,
     *,
     multiple: int = 1,
+    loaders: Callable[[int], Loaders] | None = None,
 ) -> FitResult:
     """Train ``module`` in place and leave it with the weights that scored best on the validation blocks.
 
-    ``multiple`` is what the sides of its input must be a multiple of [px].
-    Raises GeoadaptError where the loss stops being finite, or a checkpoint to resume from cannot be read.
+    ``multiple`` is what the sides of its input must be a multiple of [px]. ``loaders`` makes the batches from a step
+    on, where they are not chips of ``data`` itself; a batch has ``train.batch`` samples over all processes.
+    Raises GeoadaptError where the loss stops being finite, a checkpoint to resume from cannot be read, or the time is
+    up before the first validation.
     """
     _quiet()
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
+    task = selecting(task, config)
     fitted = Fit(module, groups, task, config, seed)
     kept = folder / "checkpoints"
-    best = ModelCheckpoint(kept, "best-{step}", monitor=MONITOR, mode="max", auto_insert_metric_name=False)
+    monitor = f"val/{task.monitor}"
+    best = Kept(kept, "best-{step}", monitor=monitor, mode=task.mode, auto_insert_metric_name=False)
     # a new name each time: the one before is removed only after the new one is whole
-    last = ModelCheckpoint(kept, "last-{step}", auto_insert_metric_name=False, save_on_train_epoch_end=False)
+    last = Kept(kept, "last-{step}", auto_insert_metric_name=False, save_on_train_epoch_end=False)
     callbacks: list[Callback] = [best, last]
     if config.max_minutes:
         callbacks.append(Timer(timedelta(minutes=config.max_minutes)))
     if config.patience:
-        callbacks.append(EarlyStopping(MONITOR, mode="max", patience=config.patience))
-    start = _steps_done(config.resume)
+        callbacks.append(EarlyStopping(monitor, mode=task.mode, patience=config.patience))
+    resume, start = resumed(config.resume) if config.resume else (None, 0)
+    best.resumed = resume
+    fed = loaders(start) if loaders else make_loaders(data, config, seed, start, multiple, world(), rank())
     table = CSVLogger(folder, name="", version=f"logs-{start}")
     shown = sys.stderr.isatty()
     if shown:
@@ -204,26 +257,23 @@ def fit(
         enable_progress_bar=shown,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        accelerator="cpu" if runtime.device == "cpu" else "auto",
-        devices=1,
+        **_placed(runtime, fitted, fed),
         precision="bf16-mixed" if chosen_precision(runtime) == "bf16" else "32-true",
-        gradient_clip_val=1.0,
+        plugins=[WholeCheckpoints()],
         use_distributed_sampler=False,
     )
     begin = time.perf_counter()
-    loaders = _loaders(data, config, seed, start, multiple)
     try:
-        trainer.fit(fitted, *loaders, ckpt_path=config.resume, weights_only=True if config.resume else None)
+        trainer.fit(fitted, fed.train, fed.val, ckpt_path=resume, weights_only=True if resume else None)
     except SystemExit as left:  # Lightning deafens and leaves the whole process where somebody pressed Ctrl-C
         if not trainer.interrupted:
             raise
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from left
-    seconds = time.perf_counter() - begin
-    if not Path(best.best_model_path).is_file():
-        raise GeoadaptError(
-            config.resume or "train", f"the best checkpoint so far is gone: {best.best_model_path}", "start anew"
-        )
+    seconds = same_on_all(time.perf_counter() - begin)
+    if not best.best_model_path:
+        problem = f"the fit ended after {trainer.global_step} steps, before its first validation"
+        raise GeoadaptError("train.max_minutes", problem, "allow more time, or lower train.val_every")
     stored = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
     fitted.load_state_dict(stored["state_dict"], strict=False)
     module.eval()
@@ -237,71 +287,62 @@ def fit(
     )
 
 
-def seconds_per_step(
-    module: nn.Module, task: CloudSegmentation, data: Dataset, config: TrainConfig, seed: int
-) -> float:
+def seconds_per_step(module: nn.Module, task: Task, data: Dataset, config: TrainConfig, seed: int) -> float:
     """Median seconds of a few training steps that leave the module as it was [s]."""
-    loader, _ = _loaders(data, config, seed, 0)
+    loader = make_loaders(data, config, seed, world=world(), rank=rank()).train
     taken: list[float] = []
     device = next(module.parameters()).device
     module.train()
-    for batch in (batch.to(device) for batch in _first(loader, 4)):
+    for step, batch in enumerate(batch.to(device) for batch in islice(loader, 4)):
         begin = time.perf_counter()
+        draw(module, seed, step, batch, config.batch)
         task.loss(module(batch), batch).backward()  # type: ignore[no-untyped-call]
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         taken.append(time.perf_counter() - begin)
     module.zero_grad(set_to_none=True)
-    return float(np.median(taken[1:] or taken))
+    return same_on_all(float(np.median(taken[1:] or taken)))
 
 
-def _first(loader: DataLoader[Any], count: int) -> Iterator[Batch]:
-    for index, batch in enumerate(loader):
-        if index >= count:
-            return
-        yield batch
+def _placed(runtime: RuntimeConfig, fitted: Fit, fed: Loaders) -> dict[str, Any]:
+    """Lightning's words for where a fit runs: on one device, or in all of torchrun's processes."""
+    kind, _, index = runtime.device.partition(":")
+    accelerator = "cpu" if kind == "cpu" else "auto"
+    if world() == 1:
+        return {"accelerator": accelerator, "devices": [int(index)] if index else 1}
+    # buffers are constants here, and in validation the processes do not take the same number of batches
+    strategy = DDPStrategy(broadcast_buffers=False, find_unused_parameters=_leaves_some_out(fitted, fed))
+    nodes = world() // local_world()
+    return {"accelerator": accelerator, "devices": local_world(), "num_nodes": nodes, "strategy": strategy}
 
 
-def _loaders(
-    data: Dataset, config: TrainConfig, seed: int, start: int, multiple: int = 1
-) -> tuple[DataLoader[Any], DataLoader[Any]]:
-    augmentation = Augmentation(
-        zoom=config.zoom, gain=config.gain_jitter, offset=config.offset_jitter, band_dropout=config.band_dropout
-    )
-    count = config.steps * config.batch
-    chips = RandomChips(data, config.chip, count, seed, augmentation if config.augment else None, config.edge)
-    blocks = BlockChips(data, dict(data.val_blocks), config.chip, multiple)
-    join = Collate(data.channels)
-    train: DataLoader[Any] = DataLoader(
-        chips,
-        batch_size=config.batch,
-        sampler=FromStep(count, start * config.batch),
-        collate_fn=join,
-        num_workers=config.workers,
-    )
-    val: DataLoader[Any] = DataLoader(blocks, batch_size=config.batch, collate_fn=join)
-    return train, val
-
-
-def _steps_done(resume: str | None) -> int:
-    if resume is None:
-        return 0
-    try:
-        return int(torch.load(resume, weights_only=True, map_location="cpu")["global_step"])
-    except (OSError, RuntimeError, KeyError, EOFError, UnpicklingError) as error:
-        hint = "name a file in a run's checkpoints/ folder"
-        raise GeoadaptError(resume, f"is no checkpoint to resume from ({type(error).__name__})", hint) from error
+def _leaves_some_out(fitted: Fit, fed: Loaders) -> bool:
+    """Whether the first batch moves only some of the parameters: DDP waits for the others unless it is told."""
+    module = fitted.module
+    batch = next(iter(fed.train), None)
+    if batch is None:  # a finished fit is resumed for what comes after it
+        return False
+    device = next(module.parameters()).device
+    batch = batch.to(device)
+    module.train()
+    draw(module, fitted.seed, 0, batch, fitted.config.batch)
+    fitted.task.loss(module(batch), batch).backward()  # type: ignore[no-untyped-call]
+    trained = [p for p in module.parameters() if p.requires_grad]
+    idle = torch.tensor(float(sum(p.grad is None for p in trained)), device=device)
+    module.zero_grad(set_to_none=True)
+    return bool(sum_over_processes(idle) > 0)
 
 
 def _quiet() -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
+        ".*`broadcast_buffers` is deprecated.*",  # older torch knows no other word
         ".*does not have many workers.*",
         ".*exists and is not empty.*",
         ".*module.s. in eval mode at the start of training.*",  # the frozen backbone stays in eval mode
         ".*isinstance.treespec, LeafSpec.*",
-        ".*dirpath has changed.*",
+        ".*recommended to use `self.log.*sync_dist.*",  # every process logs the scores of all
         ".*dataloader is not resumable.*",  # ours is: it starts at the checkpoint's step
     ):
         warnings.filterwarnings("ignore", message=message)

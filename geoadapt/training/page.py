@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geoadapt.cubes.classes import ClassInfo
 from geoadapt.fields.scenes import LabelledScene
@@ -19,8 +18,9 @@ from geoadapt.report.charts import curves, intervals, series
 from geoadapt.report.numbers import metric_interval
 from geoadapt.report.page import Page
 from geoadapt.report.pictures import MapRow, maps
-from geoadapt.report.provenance import provenance
+from geoadapt.report.provenance import provenance, versions
 from geoadapt.report.quicklook import ERROR_KINDS
+from geoadapt.report.selective import doubt_parts
 from geoadapt.report.squares import error_row, telling_squares
 from geoadapt.report.tables import Cell, confusion, table
 from geoadapt.report.verdicts import from_metrics, verdict
@@ -36,10 +36,10 @@ NAMES = {
     "random_backbone": "the same backbone with random weights",
     "full_finetune": "full fine-tuning",
     "dl_l8s2_uv": "the published cloud U-Net dl_l8s2_uv",
+    "start": "the bundle it started from, as it stands",
 }
 CHIP = 128
 """Side of the maps' chips [px]."""
-VERSIONS = ("geoadapt", "torch", "peft", "lightning", "rasterio", "xarray", "zarr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +76,19 @@ def write_page(path: Path, story: RunStory) -> Path:
     )
     page.add("Scores", _scores(story, names), *(_whiskers(story, name) for name in _shown(names)), _entries(story))
     page.add("Where it is right and wrong", maps(_map_rows(story), [*story.classes, *ERROR_KINDS[1:]]))
+    if all(scene.doubts for scene in story.scored["test"]):
+        page.add("Does it know where it is wrong?", *doubt_parts(story.metrics, _doubts(story)))
     counts = np.concatenate([s.counts for s in story.scored["test"]]).sum(axis=0)
     page.add("Which classes it confuses", confusion(counts[:, :-1], names))
     if story.curves is not None:
-        page.add("How the fit went", *_curves(story.curves, names))
-    versions = {name: _version(name) for name in VERSIONS} | {"python": platform.python_version()}
-    page.add("Run it again", provenance(story.command, story.config, versions, {"data": story.data}))
+        page.add("How the fit went", *_curves(story.curves, names), *_shifts(story.metrics))
+    page.add("Run it again", provenance(story.command, story.config, versions(), {"data": story.data}))
     return page.write(path)
+
+
+def _doubts(story: RunStory) -> dict[str, NDArray[np.int64]]:
+    scenes = story.scored["test"]
+    return {name: np.concatenate([s.doubts[name] for s in scenes]).sum(axis=0) for name in scenes[0].doubts}
 
 
 def _shown(names: Sequence[str]) -> list[str]:
@@ -135,6 +141,16 @@ def _map_rows(story: RunStory) -> list[MapRow]:
     return rows
 
 
+def _shifts(metrics: Mapping[str, float]) -> list[str]:
+    """A table of the validation score under each crafted shift, where they chose the weights."""
+    each = {key.rpartition("/")[2]: value for key, value in metrics.items() if key.startswith("test/val_shift_miou/")}
+    if not each:
+        return []
+    mean: list[Cell] = ["mean, which chooses the weights", metrics["test/val_shifts_miou"]]
+    rows: list[list[Cell]] = [[name.replace("_", " "), value] for name, value in each.items()]
+    return [table(["shift", "mean IoU"], [mean, *rows], "The validation blocks under each crafted shift", own=0)]
+
+
 def _curves(path: Path, names: Sequence[str]) -> list[str]:
     with path.open(encoding="utf-8", newline="") as file:
         rows: list[Mapping[str, object]] = list(csv.DictReader(file))
@@ -144,10 +160,3 @@ def _curves(path: Path, names: Sequence[str]) -> list[str]:
         curves(losses, "step", "loss", "Loss of the training chips and of the validation blocks."),
         curves(scores, "step", "IoU", "Scores on the validation blocks, which choose the weights."),
     ]
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except ImportError:
-        return "not installed"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from geoadapt.cubes.classes import NODATA
 from geoadapt.io.atomic import write_text
 from geoadapt.metrics.intervals import interval
 from geoadapt.metrics.segmentation import Counts, bootstrap, iou, mean_iou, scores
+from geoadapt.metrics.selective import aurc, least_aurc
 from geoadapt.training.scoring import SceneScore
 
 __all__ = ["MODEL", "RunResult", "join_curves", "jsonable", "summarise"]
@@ -27,6 +29,7 @@ class RunResult:
     folder: Path
     metrics: dict[str, float]
     bundle: Path
+    """Of a pre-training run: the folder of its weights."""
     page: Path
 
 
@@ -52,6 +55,31 @@ def summarise(
                 low, high = interval(model[key] - values)
                 flat[f"{who}/{metric}_gain{tail}"] = flat[f"{MODEL}/{key}"] - flat[f"{who}/{key}"]
                 flat |= {f"{who}/{metric}_gain_low{tail}": low, f"{who}/{metric}_gain_high{tail}": high}
+    return flat | _doubt_metrics(scored[MODEL], draws=draws, seed=seed)
+
+
+def _doubt_metrics(scenes: Sequence[SceneScore], *, draws: int, seed: int) -> dict[str, float]:
+    """How well each measure of doubt orders the errors, and how much better than softmax confidence."""
+    if not all(scene.doubts for scene in scenes):
+        return {}
+    blocks = {name: np.concatenate([s.doubts[name] for s in scenes]) for name in scenes[0].doubts}
+    asked = sum(int((s.truth != NODATA).sum()) for s in scenes)
+    known = int(blocks["confidence"].sum())
+    flat = {f"{MODEL}/instability_share": known / asked if asked else 0.0}
+    if not known:
+        return flat
+    drawn = bootstrap(blocks, aurc, draws=draws, seed=seed)
+    areas = {name: float(aurc(counts.sum(axis=0))) for name, counts in blocks.items()}
+    perfect = float(least_aurc(blocks["confidence"].sum(axis=0)))
+    flat[f"{MODEL}/aurc/perfect"] = perfect
+    for name, area in areas.items():
+        low, high = interval(drawn[name])
+        flat |= {f"{MODEL}/aurc/{name}": area, f"{MODEL}/aurc_low/{name}": low, f"{MODEL}/aurc_high/{name}": high}
+        flat[f"{MODEL}/eaurc/{name}"] = area - perfect
+        if name != "confidence":
+            low, high = interval(drawn["confidence"] - drawn[name])
+            flat[f"{MODEL}/aurc_gain/{name}"] = areas["confidence"] - area
+            flat |= {f"{MODEL}/aurc_gain_low/{name}": low, f"{MODEL}/aurc_gain_high/{name}": high}
     return flat
 
 
@@ -63,7 +91,7 @@ def jsonable(metrics: Mapping[str, float]) -> dict[str, float | None]:
 def join_curves(newest: Path, target: Path) -> None:
     """The curves of a fit, with those of the parts that it was resumed from (``logs-STEP/metrics.csv``) before them."""
     start = int(newest.parent.name.rpartition("-")[2])
-    parts = [pd.read_csv(newest) if newest.is_file() else pd.DataFrame({"step": []})]
+    parts = [pd.read_csv(newest) if newest.is_file() else pd.DataFrame({"step": pd.Series(dtype=int)})]
     for older in sorted(
         newest.parent.parent.glob("logs-*"), key=lambda p: int(p.name.rpartition("-")[2]), reverse=True
     ):

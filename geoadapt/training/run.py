@@ -19,12 +19,16 @@ from geoadapt.bundle import BundleCard, save_bundle
 from geoadapt.config import JobConfig
 from geoadapt.cubes.classes import ClassInfo
 from geoadapt.fields.survey import Survey
+from geoadapt.inference.machine import choose_device
 from geoadapt.io.atomic import write_text
 from geoadapt.model import AdaptedModel
+from geoadapt.tasks.processes import join, rank, same_on_all
 from geoadapt.training.controls import CONTROLS, Control, choose_controls
 from geoadapt.training.page import RunStory, write_page
+from geoadapt.training.pretrain import pretrain
 from geoadapt.training.results import MODEL, RunResult, join_curves, jsonable, summarise
 from geoadapt.training.scoring import SceneScore, module_scorer, score_scenes
+from geoadapt.training.selection import validation_scores
 from geoadapt.training.setting import Setting, fit_adapted, prepare
 
 __all__ = ["RunResult", "train"]
@@ -36,7 +40,15 @@ def train(job: JobConfig, run_dir: Path, command: str = "") -> RunResult:
     """Adapt, compare, test and store; raises GeoadaptError for data or configuration that cannot work.
 
     The run folder gets ``metrics.json``, ``curves.csv``, ``bundle/``, ``report.html``, ``checkpoints/``, ``log.txt``.
+    Of several processes that torchrun started, all fit, and the first alone scores and writes: the others' result is
+    empty.
     """
+    join(choose_device(job.runtime.device))
+    run_dir = same_on_all(run_dir)
+    return (_logged if rank() == 0 else _of_kind)(job, run_dir, command)
+
+
+def _logged(job: JobConfig, run_dir: Path, command: str) -> RunResult:
     run_dir.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(run_dir / "log.txt", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
@@ -44,10 +56,14 @@ def train(job: JobConfig, run_dir: Path, command: str = "") -> RunResult:
     house.addHandler(handler)
     house.setLevel(logging.INFO)
     try:
-        return _train(job, run_dir, command)
+        return _of_kind(job, run_dir, command)
     finally:
         house.removeHandler(handler)
         handler.close()
+
+
+def _of_kind(job: JobConfig, run_dir: Path, command: str) -> RunResult:
+    return (pretrain if job.task.name == "pretraining" else _train)(job, run_dir, command)
 
 
 def _train(job: JobConfig, run_dir: Path, command: str) -> RunResult:
@@ -64,8 +80,9 @@ def _train(job: JobConfig, run_dir: Path, command: str) -> RunResult:
         result.steps,
         result.seconds,
     )
-    join_curves(result.curves, run_dir / "curves.csv")
-    _keep_checkpoints(result.checkpoint.parent, run_dir / "checkpoints")
+    if rank() == 0:
+        join_curves(result.curves, run_dir / "curves.csv")
+        _keep_checkpoints(result.checkpoint.parent, run_dir / "checkpoints")
     own = Control(
         module_scorer(model, data.channels, setting.device),
         model.spec.multiple,
@@ -78,9 +95,13 @@ def _train(job: JobConfig, run_dir: Path, command: str) -> RunResult:
     for name in controls:
         log.info("control %s", name)
         entries[name] = CONTROLS[name](setting, result.seconds)
-    scored = {who: _test(setting, control) for who, control in entries.items()}
+    if rank() > 0:
+        return RunResult(run_dir, {}, run_dir / "bundle", run_dir / "report.html")
+    scored = {who: _test(setting, control, doubts=who == MODEL) for who, control in entries.items()}
     metrics = summarise(scored, task.names, draws=job.train.bootstrap, seed=job.seed)
-    metrics |= {f"{MODEL}/val_miou": result.best, f"{MODEL}/train_seconds": result.seconds}
+    chosen_by = validation_scores(run_dir / "curves.csv", result.best, task.monitor)
+    metrics |= {f"{MODEL}/{key}": value for key, value in chosen_by.items()}
+    metrics[f"{MODEL}/train_seconds"] = result.seconds
     for who, control in entries.items():
         metrics[f"{who}/parameters"] = float(control.parameters)
     metrics["run/seconds"] = time.perf_counter() - begin
@@ -117,7 +138,7 @@ def _story(
     )
 
 
-def _test(setting: Setting, control: Control) -> list[SceneScore]:
+def _test(setting: Setting, control: Control, *, doubts: bool) -> list[SceneScore]:
     data, job = setting.data, setting.job
     scenes = data.test or data.train
     return score_scenes(
@@ -129,6 +150,7 @@ def _test(setting: Setting, control: Control) -> list[SceneScore]:
         multiple=control.multiple,
         block=getattr(job.data, "block", 64),
         device=setting.device,
+        doubts=doubts,
     )
 
 
@@ -148,7 +170,7 @@ def _card(
         name=f"{job.task.name}-{job.backbone.name}-{job.adapter.name}",
         task=job.task.name,
         backbone={**asdict(job.backbone), "weights": None},
-        adapter=asdict(job.adapter),
+        adapter=asdict(getattr(model.attached, "settings", job.adapter)),
         head=asdict(job.head),
         source=model.source.as_plain(),
         channels=setting.data.channels,
@@ -171,4 +193,4 @@ def _card(
 def _keep_checkpoints(found: Path, target: Path) -> None:
     if target.exists():
         shutil.rmtree(target)
-    shutil.copytree(found, target)
+    shutil.copytree(found, target, ignore=shutil.ignore_patterns(".*"))  # what a killed run left half written

@@ -6,7 +6,7 @@ In: a function that scores tiles, labelled scenes. Out: per scene the labels, an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -16,13 +16,16 @@ from torch import Tensor, nn
 
 from geoadapt.config import InferConfig
 from geoadapt.cubes.classes import NODATA, ClassInfo
+from geoadapt.errors import GeoadaptError
 from geoadapt.fields.scenes import BlockSplit, LabelledScene
-from geoadapt.inference.base import StreamOptions
+from geoadapt.inference.base import Product, StreamOptions
+from geoadapt.inference.doubt import MEASURES, DoubtProduct
 from geoadapt.inference.products import LabelProduct
 from geoadapt.inference.stream import stream
 from geoadapt.io.base import Window
 from geoadapt.io.memory import MemorySink
 from geoadapt.metrics.segmentation import Counts, block_counts
+from geoadapt.metrics.selective import block_histograms, levels
 from geoadapt.model import image_batch
 
 __all__ = ["SceneScore", "SceneScorer", "module_scorer", "pixel_scorer", "score_scenes"]
@@ -42,6 +45,8 @@ class SceneScore:
     """(h, w), 255 where nothing is asked: no label, not this side's block, or a pixel that the image lacks."""
     counts: Counts
     """(blocks, k, k + 1)."""
+    doubts: Mapping[str, Counts] = field(default_factory=dict)
+    """Measure of doubt → right and wrong pixels by level (blocks, levels, 2), where all measures are known."""
 
 
 def module_scorer(module: nn.Module, channels: tuple[str, ...], device: str = "cpu") -> SceneScorer:
@@ -51,7 +56,9 @@ def module_scorer(module: nn.Module, channels: tuple[str, ...], device: str = "c
         time: datetime | None = scene.image.info.time
 
         def scores(values: Tensor, valid: Tensor | None) -> Tensor:
-            batch = image_batch(values, valid, channels, time=time, resolution=scene.resolution)
+            batch = image_batch(
+                values, valid, channels, time=time, resolution=scene.resolution, sensor=scene.image.info.sensor
+            )
             out: Tensor = module(batch.to(device))[:, 0].float().softmax(dim=1)
             return out
 
@@ -76,10 +83,15 @@ def score_scenes(
     multiple: int = 1,
     block: int = 64,
     device: str = "cpu",
+    doubts: bool = False,
 ) -> list[SceneScore]:
-    """Run over whole scenes; where ``sides`` names blocks of a scene, only those are asked for."""
+    """Run over whole scenes; where ``sides`` names blocks of a scene, only those are asked for.
+
+    With ``doubts`` the scores also tell where errors lie by the measures of doubt.
+    """
     return [
-        _score(scorer(scene), scene, sides.get(scene.name), classes, infer, multiple, block, device) for scene in scenes
+        _score(scorer(scene), scene, sides.get(scene.name), classes, infer, multiple, block, device, doubts)
+        for scene in scenes
     ]
 
 
@@ -92,16 +104,33 @@ def _score(
     multiple: int,
     block: int,
     device: str,
+    doubts: bool,
 ) -> SceneScore:
     height, width = scene.shape
     options = StreamOptions(len(classes), infer.tile, infer.overlap, infer.batch, multiple, torch.device(device))
     sink = MemorySink(height, width)
-    product = LabelProduct(sink, classes, threshold=infer.threshold, buffer=infer.cloud_buffer)
-    stream(scene.image, scores, [product], options)
+    labels = LabelProduct(sink, classes, threshold=infer.threshold, buffer=infer.cloud_buffer, thin=infer.thin_cloud)
+    products: list[Product] = [labels]
+    planes = {name: MemorySink(height, width) for name in MEASURES} if doubts else {}
+    products += [DoubtProduct(plane, MEASURES[name], levels) for name, plane in planes.items()]
+    stream(scene.image, scores, products, options)
     whole = Window(0, 0, height, width)
+    if scene.label is None:
+        raise GeoadaptError(scene.name, "has no labels to score against", "name a labelled scene as test")
     truth = np.asarray(scene.label.read(whole, [0])[0], np.uint8).copy()
     if side is not None:
         truth[~side.pixels(whole)] = NODATA
     truth[sink.values == NODATA] = NODATA
     counts = block_counts(truth, sink.values, [c.value for c in classes], block)
-    return SceneScore(scene.name, sink.values, truth, counts)
+    found = {name: plane.values for name, plane in planes.items()}
+    return SceneScore(scene.name, sink.values, truth, counts, _histograms(found, truth, sink.values, block))
+
+
+def _histograms(
+    found: Mapping[str, NDArray[np.uint8]], truth: NDArray[np.uint8], labels: NDArray[np.uint8], block: int
+) -> dict[str, Counts]:
+    """Right and wrong pixels by level of every measure, of the same pixels in the same blocks for all."""
+    known = truth != NODATA
+    for plane in found.values():
+        known &= plane != NODATA
+    return {name: block_histograms(plane, truth != labels, known, block) for name, plane in found.items()}

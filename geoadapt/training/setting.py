@@ -6,13 +6,14 @@ In: a checked JobConfig. Out: data, task and device; a trained model.
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from geoadapt.adapters.attach import probe
-from geoadapt.config import JobConfig
+from geoadapt.config import JobConfig, RuntimeConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS
 from geoadapt.fields.chips import BlockChips, Collate
@@ -24,10 +25,13 @@ from geoadapt.model import AdaptedModel, build_model
 from geoadapt.registry import build
 from geoadapt.tasks import TASKS
 from geoadapt.tasks.cloud_segmentation import CloudSegmentation
+from geoadapt.tasks.processes import local_rank, local_world, world
+from geoadapt.training.cache import make_feed
 from geoadapt.training.loop import FitResult, ParameterGroup, fit
 from geoadapt.training.precision import chosen_precision
+from geoadapt.training.start import bundle_to_start_from, start_from
 
-__all__ = ["Setting", "build_for", "fit_adapted", "prepare"]
+__all__ = ["Setting", "build_for", "fit_adapted", "prepare", "settle"]
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +51,8 @@ class Setting:
 
 def prepare(job: JobConfig, run_dir: Path) -> Setting:
     """Data, task and device of a run; raises GeoadaptError where no test scene is named or nothing is labelled."""
-    device = choose_device(job.runtime.device)
-    threads = use_threads(job.runtime.threads)
+    runtime = settle(job.runtime)
+    device = runtime.device
     data: Dataset = build(DATASETS, job.data, job.seed)
     if not data.test and not data.test_blocks:
         names = [scene.name for scene in data.train]
@@ -68,9 +72,18 @@ def prepare(job: JobConfig, run_dir: Path) -> Setting:
     if absent:
         log.info("no pixel of %s in the training blocks", ", ".join(absent))
     inputs = HeadInputs(len(task.classes), torch.from_numpy(seen.mean), torch.from_numpy(seen.std))
-    runtime = replace(job.runtime, device=device)
-    log.info("%d threads, %s, %s", threads, device, chosen_precision(runtime))
+    log.info("%d threads, %s, %s", torch.get_num_threads(), device, chosen_precision(runtime))
     return Setting(replace(job, runtime=runtime), data, seen, task, inputs, run_dir / "fits", device)
+
+
+def settle(runtime: RuntimeConfig) -> RuntimeConfig:
+    """Take this process's device and its share of the cores; raises GeoadaptError where there is no such device."""
+    device = choose_device(runtime.device)
+    if world() == 1:
+        use_threads(runtime.threads)
+        return replace(runtime, device=device)
+    use_threads(runtime.threads or max(1, (os.cpu_count() or 1) // local_world()))
+    return replace(runtime, device=f"cuda:{local_rank()}" if device == "cuda" else device)
 
 
 def build_for(setting: Setting, job: JobConfig) -> AdaptedModel:
@@ -88,22 +101,28 @@ def build_for(setting: Setting, job: JobConfig) -> AdaptedModel:
 def fit_adapted(setting: Setting, job: JobConfig, name: str) -> tuple[AdaptedModel, FitResult]:
     """Build and train the model that ``job`` describes."""
     model = build_for(setting, job)
+    if job.train.start is not None:
+        start_from(model, bundle_to_start_from(job.train.start), job, setting.task, setting.data.channels)
     _see_alive(model, setting)
     log.info("%s on %s: %s", name, setting.device, model.count())
     groups = parameter_groups(model, job)
+    feed = make_feed(model, setting.data, replace(job, runtime=setting.job.runtime), setting.folder / name / "cache")
     result = fit(
-        model,
+        feed.module,
         groups,
         setting.task,
         setting.data,
         job.train,
-        job.runtime,
+        setting.job.runtime,
         job.seed,
         setting.folder / name,
         multiple=model.spec.multiple,
+        loaders=feed.loaders,
     )
+    feed.close()
+    model.eval()
     model.to(setting.device)
-    return model, result
+    return model, replace(result, seconds=result.seconds + feed.seconds)
 
 
 def _see_alive(model: AdaptedModel, setting: Setting) -> None:

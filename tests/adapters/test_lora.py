@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from torch import Tensor, nn
 
 from geoadapt.adapters.attach import Attached, attach, probe
 from geoadapt.adapters.config import LoraConfig
-from geoadapt.backbones.config import GalileoConfig
+from geoadapt.backbones import dl_l8s2_uv
+from geoadapt.backbones.config import DlL8s2UvConfig, GalileoConfig
 from geoadapt.backbones.galileo import Galileo, build
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.types import Batch, Field
@@ -93,6 +95,35 @@ def test_the_last_blocks_alone_can_be_adapted() -> None:
     assert {name.split(".")[1] for name in attached.modules()} == {"2", "3"}
 
 
+def test_without_targets_every_group_of_the_backbone_is_adapted_and_named() -> None:
+    attached = attach(galileo(), LoraConfig())
+    named = attach(galileo(), LoraConfig(targets=("attention", "mlp")))
+    assert attached.modules().keys() == named.modules().keys()
+    assert attached.settings.targets == ("attention", "mlp"), "a bundle would store targets that a new group changes"
+
+
+def test_a_convolutional_backbone_needs_no_targets_either() -> None:
+    attached = attach(dl_l8s2_uv.build(DlL8s2UvConfig(random_weights=True)), LoraConfig(r=2))
+    assert attached.settings.targets == ("pointwise",)
+    assert len(attached.modules()) == 10 and all(name.endswith("pointwise") for name in attached.modules())
+
+
+def test_an_adapter_stored_before_targets_could_be_left_out_still_loads(tmp_path: Path) -> None:
+    one = trained(LoraConfig(targets=("attention", "mlp")))
+    one.save(tmp_path)
+    other = attach(galileo(), LoraConfig())
+    other.load_folder(tmp_path)
+    assert torch.equal(features(one), features(other))
+
+
+def test_a_backbone_without_groups_says_that_layers_must_be_named() -> None:
+    backbone = galileo()
+    backbone.spec = replace(backbone.spec, targets={})
+    with pytest.raises(GeoadaptError, match="galileo_nano names no groups of layers"):
+        attach(backbone, LoraConfig())
+    assert len(attach(backbone, LoraConfig(targets=(r"blocks\.0\.attn\.q",))).modules()) == 1
+
+
 def test_own_regular_expressions_match_whole_names() -> None:
     attached = attach(galileo(), LoraConfig(targets=(r"blocks\.\d+\.attn\.(q|v)",)))
     assert len(attached.modules()) == 8
@@ -106,7 +137,6 @@ def test_own_regular_expressions_match_whole_names() -> None:
         (LoraConfig(targets=("atention",)), ["'atention' matches no layer"]),
         (LoraConfig(targets=(r"blocks\.0\.attn\.Q",)), ["did you mean 'blocks.0.attn."]),
         (LoraConfig(targets=("(",)), ["is no regular expression"]),
-        (LoraConfig(targets=()), ["is empty"]),
         (LoraConfig(targets=(r".*\.q",), last_blocks=1), ["{block}"]),
     ],
 )

@@ -8,15 +8,15 @@ import torch
 
 from geoadapt.adapters.attach import attach, probe
 from geoadapt.adapters.config import FullConfig, HeadOnlyConfig
-from geoadapt.backbones.config import SmallVitConfig
-from geoadapt.backbones.small_vit import SmallVit, build
+from geoadapt.backbones.prithvi_eo import PrithviEo, build
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.types import Batch, Field
+from tests.tiny import tiny_backbone
 
-CONFIG = SmallVitConfig(random_weights=True, width=16, depth=2, heads=2)
+CONFIG = tiny_backbone(patch_size=4)
 
 
-def backbone() -> SmallVit:
+def backbone() -> PrithviEo:
     return build(CONFIG)
 
 
@@ -63,8 +63,8 @@ def test_merging_freezes_and_keeps_the_output() -> None:
     ("state", "words"),
     [
         ({"stranger": torch.zeros(1)}, "unknown keys stranger"),
-        ({"norm.weight": torch.zeros(3)}, "wrong shapes norm.weight (3,), expected (16,)"),
-        ({"norm.weight": torch.full((16,), float("inf"))}, "not finite in norm.weight"),
+        ({"norm.weight": torch.zeros(3)}, "wrong shapes norm.weight (3,), expected (32,)"),
+        ({"norm.weight": torch.full((32,), float("inf"))}, "not finite in norm.weight"),
     ],
 )
 def test_a_delta_that_does_not_fit_is_refused(state: dict[str, torch.Tensor], words: str) -> None:

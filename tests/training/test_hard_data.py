@@ -2,7 +2,6 @@
 
 import json
 import math
-import shutil
 import signal
 from dataclasses import replace
 
@@ -11,7 +10,7 @@ import pytest
 import torch
 
 from geoadapt.adapters.config import FullConfig, HeadOnlyConfig, LoraConfig
-from geoadapt.backbones.config import GalileoConfig, SmallVitConfig
+from geoadapt.backbones.config import GalileoConfig
 from geoadapt.bundle import load_bundle
 from geoadapt.cli import main
 from geoadapt.cli.train import headline
@@ -29,6 +28,7 @@ from geoadapt.training.results import RunResult
 from geoadapt.training.run import train
 from geoadapt.training.scoring import pixel_scorer, score_scenes
 from tests.synth import scene, write_tif
+from tests.tiny import tiny_backbone
 from tests.training.small import labelled
 
 TABLE = {0: 3, 1: 4, 3: 0}
@@ -48,7 +48,7 @@ def write_npz(folder, name, seed, size=(96, 96), change=None):
 def job(root, data=None, **options):
     options = {"steps": 4, "batch": 2, "chip": 32, "val_every": 2, "bootstrap": 20, "controls": "none"} | options
     return JobConfig(
-        SmallVitConfig(random_weights=True, width=16, depth=2, heads=2),
+        tiny_backbone(),
         LoraConfig(r=2),
         UnetConfig(width=8),
         CloudSegmentationConfig(),
@@ -226,12 +226,21 @@ def test_a_finished_fit_is_resumed_for_what_comes_after_it(root, tmp_path):
     assert elsewhere.metrics["test/miou"] == first.metrics["test/miou"]
 
 
-def test_a_best_checkpoint_that_is_gone_is_named(root, tmp_path):
-    train(job(root), tmp_path / "run", "")
-    (last,) = (tmp_path / "run" / "checkpoints").glob("last-*")
-    shutil.rmtree(tmp_path / "run" / "fits")
+def test_a_best_checkpoint_is_found_where_its_run_was_moved_and_named_where_it_is_gone(root, tmp_path, monkeypatch):
+    first = train(job(root), tmp_path / "run", "")
+    moved = (tmp_path / "run").rename(tmp_path / "moved")
+    (last,) = (moved / "checkpoints").glob("last-*")
+    again = train(job(root, resume=str(last)), tmp_path / "elsewhere", "")
+    assert again.metrics["test/miou"] == first.metrics["test/miou"]
+    next((moved / "checkpoints").glob("best-*")).unlink()
+    monkeypatch.setattr(CloudSegmentation, "loss", None)
     with pytest.raises(GeoadaptError, match=r"last-4\.ckpt: the best checkpoint so far is gone: .*best-\d\.ckpt"):
-        train(job(root, resume=str(last)), tmp_path / "elsewhere", "")
+        train(job(root, resume=str(last), steps=8), tmp_path / "third", "")
+
+
+def test_a_fit_whose_time_is_up_before_a_validation_says_so(root, tmp_path):
+    with pytest.raises(GeoadaptError, match=r"train\.max_minutes: the fit ended after \d steps?, before its first val"):
+        train(job(root, max_minutes=1e-9, val_every=4), tmp_path, "")
 
 
 def test_a_loss_that_is_not_finite_names_the_last_good_checkpoint(root, tmp_path, monkeypatch):
@@ -269,7 +278,7 @@ def test_a_dry_evaluation_names_bundle_and_data_and_writes_nothing(root, tmp_pat
     words = ["evaluate", "--dry-run", str(bundle), "data=csmask", f"data.root={root}"]
     assert main([*words, "data.test=[b]"]) == 0
     shown = capsys.readouterr().out
-    assert "small_vit-lora, on blue, green" in shown and "test ['b']" in shown and "nothing was run" in shown
+    assert "small_eo-lora, on blue, green" in shown and "test ['b']" in shown and "nothing was run" in shown
     assert main([*words, "data.test=[bb]"]) == 2
     (bundle / "head.safetensors").write_bytes(b"changed")
     assert main([*words, "data.test=[b]"]) == 1

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from geoadapt.adapters.config import LoraConfig
-from geoadapt.backbones.config import SmallVitConfig
 from geoadapt.config import InferConfig, JobConfig, RuntimeConfig, TrainConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.config import CsmaskConfig
@@ -20,6 +19,7 @@ from geoadapt.tasks.config import CloudSegmentationConfig
 from geoadapt.training.estimate import estimate
 from geoadapt.training.evaluate import evaluate
 from geoadapt.training.run import train
+from tests.tiny import tiny_backbone
 from tests.training.small import labelled
 
 TABLE = {0: 3, 1: 4, 3: 0}
@@ -41,7 +41,7 @@ def root(tmp_path_factory):
 def job(root, **train_options):
     options = {"steps": 12, "batch": 4, "chip": 32, "val_every": 6, "bootstrap": 50} | train_options
     return JobConfig(
-        SmallVitConfig(random_weights=True, width=16, depth=2, heads=2),
+        tiny_backbone(),
         LoraConfig(r=2),
         UnetConfig(width=8),
         CloudSegmentationConfig(),
@@ -82,6 +82,15 @@ def test_the_page_is_self_contained_and_shows_command_and_verdicts(run):
     assert "geoadapt train made by a test" in text
     assert "the U-Net from scratch" in text and "90 % interval" in text
     assert re.findall(r'(?:src|href)="(?!data:|#)[^"]*"', text) == []
+
+
+def test_the_page_says_whether_the_model_knows_where_it_is_wrong(run):
+    text = (run[1] / "report.html").read_text()
+    found = json.loads((run[1] / "metrics.json").read_text())
+    assert "Does it know where it is wrong?" in text
+    assert re.search(r"Instability finds errors (better|not better|worse) than softmax confidence", text)
+    assert found["test/aurc/perfect"] <= found["test/aurc/confidence"] and 0 < found["test/instability_share"] < 1
+    assert "rule/aurc/confidence" not in found
 
 
 def test_curves_hold_loss_and_validation_scores(run):
@@ -198,3 +207,15 @@ def test_an_estimate_counts_all_fits_and_writes_nothing(root):
     assert beside.disk > alone.disk > 0 and alone.seconds > 0 and alone.memory > 50
     assert estimate(job(root, max_minutes=1e-6)).seconds < 1e-3
     assert {p.name for p in root.iterdir()} == {"landsat7.npz", "sentinel2.npz"}
+
+
+def test_a_run_says_that_crafted_shifts_chose_its_weights(root, tmp_path):
+    result = train(job(root, controls="none", steps=4, val_every=2, select="crafted_shifts"), tmp_path)
+    each = [v for k, v in result.metrics.items() if k.startswith("test/val_shift_miou/")]
+    assert len(each) > 10 and result.metrics["test/val_shifts_miou"] == pytest.approx(np.mean(each), abs=1e-6)
+    assert result.metrics["test/val_miou"] == result.metrics["test/val_shift_miou/plain"]
+    card = json.loads((tmp_path / "bundle" / "bundle.json").read_text())
+    assert card["metrics"]["test/val_shifts_miou"] == result.metrics["test/val_shifts_miou"]
+    page = (tmp_path / "report.html").read_text()
+    shown = page[page.index("under each crafted shift") :]
+    assert "low sun" in shown and f"{result.metrics['test/val_shift_miou/low_sun']:.3f}" in shown
