@@ -106,9 +106,10 @@ class Bundle:
         *,
         time: datetime | None = None,
         resolution: float | None = None,
+        sensor: str | None = None,
     ) -> Tensor:
         """Class probabilities (b, k, h, w) of images (b, c, h, w) [reflectance 0–1, finite]."""
-        batch = image_batch(values, valid, self.channels, time=time, resolution=resolution)
+        batch = image_batch(values, valid, self.channels, time=time, resolution=resolution, sensor=sensor)
         with torch.inference_mode():
             out: Tensor = self.model(batch)[:, 0].float().softmax(dim=1)
         return out

@@ -6,6 +6,7 @@ configuration is wrong, which is found before torch is imported.
 
 from __future__ import annotations
 
+import io
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -32,6 +33,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run one command and give its exit status."""
     typed = list(sys.argv[1:] if words is None else words)
     debug = "--debug" in typed
+    _speak_any_alphabet()
     try:
         return _run(typed, debug)
     except GeoadaptError as error:
@@ -44,6 +46,13 @@ def main(words: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+
+
+def _speak_any_alphabet() -> None:
+    """A terminal or pipe that knows no × or ü gets its code: no reason to fail after the work is done."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(typed: list[str], debug: bool) -> int:

@@ -1,30 +1,33 @@
-"""The demo, step by step: simulate, pre-train a little backbone, adapt it, mask a whole scene, write a page.
+"""The demo, step by step: simulate, adapt the backbone that ships with the package, mask a whole scene, write a page.
 
-In: a folder. Out: in it ``data/ backbone/ run/ scene/ masks/ index.html``. No network, no download.
+In: a folder. Out: in it ``data/ run/ scene/ scene_truth/ masks/ index.html``. No network, no download.
 """
 
 from __future__ import annotations
 
+import json
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from geoadapt.cli.costs import check_folder, simulation_cost
 from geoadapt.cli.demo_page import MaskedScene, write_demo_page
 from geoadapt.errors import GeoadaptError
+from geoadapt.shipped import shipped_weights
 
 if TYPE_CHECKING:
-    from geoadapt.fields.scenes import Dataset
     from geoadapt.training.run import RunResult
 
-__all__ = ["demo"]
+__all__ = ["demo", "outline"]
 
 COMMAND = "geoadapt demo"
-STEPS = 5
+BACKBONE = "small_eo"
+STEPS = 4
 
 
 @dataclass
@@ -55,7 +58,6 @@ class Scale:
     scenes: int = 6
     side: int = 512
     """Of a training scene [px]."""
-    pretrain_seconds: float = 7.0
     fit_steps: int = 120
     fit_minutes: float = 0.3
     """At most, for the model and again for its control: on a slow machine the fit is worse, not longer."""
@@ -72,27 +74,56 @@ def demo(output: Path, *, seed: int = 0, size: int = 2048, scale: Scale | None =
         scale: how much training; None = as documented.
 
     Raises:
-        GeoadaptError: ``output`` cannot be used.
+        GeoadaptError: ``output`` cannot be used, or the backbone is not there.
     """
     from geoadapt.inference.machine import use_threads
 
     scale = scale or Scale()
     steps = Steps()
     threads = use_threads()
+    weights, notes = _backbone()
     print(f"geoadapt demo in {output}; everything in it is simulated\n", flush=True)
     with steps.step(f"simulating {scale.scenes} small scenes with known clouds, and one of {size} × {size} px"):
         scene = _simulate(output, seed, size, scale)
-    with steps.step("pre-training a small vision transformer on them, without labels (the demo's own backbone)"):
-        notes = _pretrain(output, seed, scale)
-    with steps.step("freezing it, adapting it with LoRA and a decoder, and running the controls"):
-        result = _adapt(output, seed, scale, threads)
+    with steps.step(f"adapting {BACKBONE}, frozen as it ships, with LoRA and a decoder, and running the controls"):
+        result = _adapt(output, weights, seed, scale, threads)
     with steps.step(f"masking the {size} × {size} px scene, tile by tile"):
-        masks = _mask(output, scene, result)
+        masks = _mask(output, weights, scene, result)
     with steps.step("writing the page"):
         masked = MaskedScene(scene[0], scene[1], masks)
         page = write_demo_page(output / "index.html", masked, result.metrics, notes, steps.seconds, result.page)
     _say(output, scene[0], masks, page, steps.total)
     return 0
+
+
+def outline(output: Path, *, seed: int = 0, size: int = 2048, scale: Scale | None = None) -> list[str]:
+    """What ``demo`` would do and cost, in a few lines; raises GeoadaptError as ``demo`` does."""
+    from geoadapt.fields.config import SimulatedConfig
+
+    scale = scale or Scale()
+    check_folder(output, "--output")
+    _backbone()
+    sensors = SimulatedConfig().sensors
+    cost = simulation_cost(scale.scenes, scale.side, sensors) + simulation_cost(1, size, sensors)
+    return [
+        f"make      {scale.scenes} simulated scenes of {scale.side} × {scale.side} px, and one of {size} × {size} px",
+        f"adapt     {BACKBONE} with LoRA and a decoder, {scale.fit_steps} steps, and the same on random weights, "
+        f"seed {seed}",
+        f"mask      the scene of {size} × {size} px, and write {output / 'index.html'}",
+        f"estimate  simulating: {cost}; fitting: at most {2 * 60 * scale.fit_minutes:.0f} s",
+    ]
+
+
+def _backbone() -> tuple[Path, dict[str, str]]:
+    """The weights that ship, and what their card says of them; raises GeoadaptError where there are none."""
+    weights = shipped_weights(BACKBONE)
+    if weights is None:
+        raise GeoadaptError(BACKBONE, "this copy of geoadapt comes without weights", "install geoadapt again")
+    card = json.loads((weights.parent / "card.json").read_text(encoding="utf-8"))
+    return weights, {
+        "backbone": f"{card['name']}, came pre-trained with geoadapt: {card['what']}, {card['parameters']:,} "
+        f"parameters, trained without labels on {card['data']}",
+    }
 
 
 def _simulate(output: Path, seed: int, size: int, scale: Scale) -> tuple[Path, Path]:
@@ -111,54 +142,13 @@ def _simulate(output: Path, seed: int, size: int, scale: Scale) -> tuple[Path, P
     return write_image(output / "scene" / name, made), write_labels(output / "scene_truth" / name, made)
 
 
-def _pretrain(output: Path, seed: int, scale: Scale) -> dict[str, str]:
-    """A masked autoencoder for a few seconds on the training scenes' pixels; stores the encoder, says what was done."""
-    import torch
-
-    from geoadapt.backbones.config import SmallVitConfig
-    from geoadapt.backbones.small_vit import MaskedAutoencoder, build, save
-    from geoadapt.fields.config import SimulatedConfig
-    from geoadapt.fields.simulated import build as open_data
-
-    data = open_data(SimulatedConfig(root=str(output / "data"), seed=seed), seed)
-    encoder = build(SmallVitConfig(random_weights=True, seed=seed))
-    learner = MaskedAutoencoder(encoder)
-    optimiser = torch.optim.AdamW(learner.parameters(), lr=1e-3, weight_decay=0.05)
-    draw = _chips(data, seed, scale)
-    losses: list[float] = []
-    generator = torch.Generator().manual_seed(seed)
-    begin = time.perf_counter()
-    while time.perf_counter() - begin < scale.pretrain_seconds:
-        loss = learner.loss(draw(len(losses)), generator)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        losses.append(float(loss.detach()))
-    save(encoder, output / "backbone" / "small_vit.safetensors")
-    parameters = sum(p.numel() for p in encoder.parameters())
-    return {
-        "backbone": f"small_vit, {parameters:,} parameters, pre-trained in this run: a masked autoencoder, "
-        f"{len(losses)} steps in {scale.pretrain_seconds:.0f} s on simulated scenes; error of hidden patches "
-        f"{sum(losses[:5]) / len(losses[:5]):.2f} → {sum(losses[-5:]) / len(losses[-5:]):.2f}",
-    }
-
-
-def _chips(data: Dataset, seed: int, scale: Scale) -> Callable[[int], Any]:
-    """A function that gives the i-th batch of chips; none comes from a test scene."""
-    from geoadapt.fields.chips import Collate, RandomChips
-
-    batch = 16
-    chips, collate = RandomChips(data, scale.chip, 10**6, seed), Collate(data.channels)
-    return lambda i: collate([chips[i * batch + j] for j in range(batch)])
-
-
-def _adapt(output: Path, seed: int, scale: Scale, threads: int) -> RunResult:
+def _adapt(output: Path, weights: Path, seed: int, scale: Scale, threads: int) -> RunResult:
     """The same training that ``geoadapt train`` runs, on the simulated scenes."""
     from geoadapt.config import job_from_plain
     from geoadapt.training.run import train
 
     plain = {
-        "backbone": {"name": "small_vit", "weights": str(output / "backbone")},
+        "backbone": {"name": BACKBONE, "weights": str(weights)},
         "adapter": {"name": "lora"},
         "head": {"name": "unet", "width": 16},
         "task": {"name": "cloud_segmentation"},
@@ -180,13 +170,13 @@ def _adapt(output: Path, seed: int, scale: Scale, threads: int) -> RunResult:
         return train(job_from_plain(plain), output / "run", COMMAND)
 
 
-def _mask(output: Path, scene: tuple[Path, Path], result: RunResult) -> Path:
+def _mask(output: Path, weights: Path, scene: tuple[Path, Path], result: RunResult) -> Path:
     """The labels of the whole scene, as a COG; raises GeoadaptError where that failed."""
     from geoadapt.bundle import load_bundle
     from geoadapt.config import InferConfig
     from geoadapt.inference.predict import predict
 
-    bundle = load_bundle(result.bundle, weights=str(output / "backbone"))
+    bundle = load_bundle(result.bundle, weights=str(weights))
     done = predict([scene[0]], bundle, output / "masks", InferConfig(overlap=32, overwrite=True), command=COMMAND)
     if done[0].status != "done":
         raise GeoadaptError(scene[0], f"could not be masked: {done[0].error}", "report this as a bug")
@@ -195,7 +185,6 @@ def _mask(output: Path, scene: tuple[Path, Path], result: RunResult) -> Path:
 
 def _say(output: Path, scene: Path, masks: Path, page: Path, seconds: float) -> None:
     """Where everything is, and what to type next."""
-    bundle, weights = (quote(str(output / part)) for part in ("run/bundle", "backbone"))
     print(
         f"""
 done in {seconds:.0f} s
@@ -207,7 +196,8 @@ done in {seconds:.0f} s
 
 next
   geoadapt inspect {quote(str(masks))}
-  geoadapt predict {quote(str(scene))} --bundle {bundle} --weights {weights} --output masks
+  geoadapt predict {quote(str(scene))} --bundle {quote(str(output / "run" / "bundle"))} --output masks
+  geoadapt predict SCENE --output masks  # your own, by the bundle that ships
   geoadapt train experiment=cloud_segmentation data=folder data.root=YOUR_FOLDER""",
         flush=True,
     )

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geoadapt.cli.compose import compose
+from geoadapt.cli.costs import check_folder
 from geoadapt.cli.grammar import Flag, Request, Verb
 from geoadapt.cli.progress import progress
 from geoadapt.config import JobConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.paths import as_path
+from geoadapt.shipped import shipped_bundle, shipped_weights
 
 if TYPE_CHECKING:
     from geoadapt.inference.predict import ItemResult
+    from geoadapt.inference.propose import Proposed
 
 __all__ = ["VERB", "parse_bbox"]
 
@@ -41,28 +44,55 @@ def bundle_folder(name: str) -> Path:
 
 def _plan(request: Request) -> Callable[[], int]:
     if not request.paths:
-        raise GeoadaptError("predict", "no scene is named", "geoadapt predict SCENE… --bundle B --output OUT")
-    bundle = bundle_folder(request.required("--bundle"))
+        raise GeoadaptError("predict", "no scene is named", "geoadapt predict SCENE… --output OUT")
+    bundle = bundle_folder(request.flags["--bundle"]) if "--bundle" in request.flags else shipped_bundle()
     output = Path(request.required("--output"))
     bbox = parse_bbox(request.flags["--bbox"]) if "--bbox" in request.flags else None
+    aoi = _area(request)
+    count = _count(request.flags["--propose"]) if "--propose" in request.flags else 0
     job = compose(request.overrides)
     if "--dry-run" in request.flags:
-        return lambda: _dry_run(request, bundle, output, job)
-    return lambda: _predict(request, bundle, output, job, bbox)
+        return lambda: _dry_run(request, bundle, output, job, bbox, aoi)
+    return lambda: _predict(request, bundle, output, job, bbox, aoi, count)
+
+
+def _area(request: Request) -> Path | None:
+    """The file of ``--aoi``; raises GeoadaptError where it is not there, or a box is given too."""
+    if "--aoi" not in request.flags:
+        return None
+    path = as_path(request.flags["--aoi"])
+    if "--bbox" in request.flags:
+        raise GeoadaptError("--aoi", "is given beside --bbox", "give one of them")
+    if not path.exists():
+        raise GeoadaptError("--aoi", f"'{path}' does not exist", "name a GeoPackage or GeoJSON of polygons")
+    return path
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise GeoadaptError("--propose", f"'{text}'", "write how many tiles to name: 1 or more")
+    return int(text)
 
 
 def _predict(
-    request: Request, folder: Path, output: Path, job: JobConfig, bbox: tuple[float, float, float, float] | None
+    request: Request,
+    folder: Path,
+    output: Path,
+    job: JobConfig,
+    bbox: tuple[float, float, float, float] | None,
+    aoi: Path | None,
+    count: int,
 ) -> int:
     from geoadapt.bundle import load_bundle
     from geoadapt.inference.machine import choose_device
     from geoadapt.inference.predict import predict
+    from geoadapt.inference.propose import propose
 
     device = choose_device(job.runtime.device)
     bundle = load_bundle(
         folder,
         device=device,
-        weights=request.flags.get("--weights"),
+        weights=request.flags.get("--weights") or _own_weights(request, folder),
         allow_mismatch="--allow-mismatch" in request.flags,
     )
     with progress() as report:
@@ -72,17 +102,23 @@ def _predict(
             output,
             job.infer,
             bbox=bbox,
+            aoi=aoi,
             sensor=request.flags.get("--sensor"),
             device=device,
             threads=job.runtime.threads or None,
             progress=report,
             verify="--verify" in request.flags,
             command=request.command,
+            tile_scores=count > 0,
         )
+    proposed = propose(results, output, count) if count else None
     if "--json" in request.flags:
         print(json.dumps([asdict(result) for result in results], indent=2, ensure_ascii=False, default=str))
     else:
+        print(f"bundle   {_spoken(request, bundle.name, folder)}")
         _show(results, output)
+        if proposed:
+            _show_proposed(proposed, count, output)
     return 1 if any(result.status == "failed" for result in results) else 0
 
 
@@ -101,19 +137,63 @@ def _show(results: Sequence[ItemResult], output: Path) -> None:
     print(f"{len(results)} scenes: {spoken or 'nothing to do'}; see {output / 'run.json'}")
 
 
-def _dry_run(request: Request, folder: Path, output: Path, job: JobConfig) -> int:
-    """Name the scenes and what would be made of them; nothing is loaded but the bundle's card."""
+def _show_proposed(proposed: Proposed, count: int, output: Path) -> None:
+    """A line per tile to label, and the scenes that could not be asked."""
+    found = len(proposed.tiles)
+    few = f" (all there are; {count} were asked for)" if found < count else ""
+    print(f"{found} tiles most worth labelling next{few}; see {output / 'propose.geojson'}")
+    for tile in proposed.tiles:
+        print(tile.line())
+    for name, why in proposed.missing.items():
+        print(f"         not asked: {name}: {why}")
+
+
+def _own_weights(request: Request, folder: Path) -> str | None:
+    """Of the shipped bundle's backbone: the file that ships with it, whatever else of that name is at hand."""
     from geoadapt.bundle import read_card
+
+    if "--bundle" in request.flags:
+        return None
+    file = shipped_weights(str(read_card(folder)[0].backbone.get("name")))
+    return None if file is None else str(file)
+
+
+def _spoken(request: Request, name: str, folder: Path) -> str:
+    return f"{name} ({folder})" if "--bundle" in request.flags else f"{name}, the one that ships with geoadapt"
+
+
+def _dry_run(
+    request: Request,
+    folder: Path,
+    output: Path,
+    job: JobConfig,
+    bbox: tuple[float, float, float, float] | None,
+    aoi: Path | None,
+) -> int:
+    """Check scenes, output and area, and say what each scene would need; of the bundle only its card is loaded."""
+    from geoadapt.bundle import read_card
+    from geoadapt.inference.outline import outline
     from geoadapt.inference.scenes import find_all
 
     card, _ = read_card(folder)
-    scenes = find_all(request.paths, request.flags.get("--sensor"), exclude=output)
-    print(f"bundle  {card.name}, on {', '.join(card.channels)}")
+    check_folder(output, "--output")
+    sensor = request.flags.get("--sensor")
+    scenes = find_all(request.paths, sensor, exclude=output)
+    proposing = "--propose" in request.flags
+    found = outline(
+        scenes, card.channels, card.classes, job.infer, bbox=bbox, aoi=aoi, sensor=sensor, disagreement=proposing
+    )
+    print(f"bundle  {_spoken(request, card.name, folder)}; on {', '.join(card.channels)}")
     print(f"tiles   {job.infer.tile} px, overlap {job.infer.overlap} px, {job.infer.batch} at once")
-    for scene in scenes:
-        print(f"scene   {scene.origin} -> {output / scene.name}" + (f"  ({scene.error})" if scene.error else ""))
+    for each in found:
+        if each.error:
+            print(f"failing {each.scene.name}: {each.error}", file=sys.stderr)
+        else:
+            print(f"scene   {each.scene.origin} -> {output / each.scene.name}  ({each})")
+    failing = sum(bool(each.error) for each in found)
+    print(f"{len(found)} scenes" + (f", of which {failing} would fail" if failing else ""))
     print("\nnothing was run (--dry-run)")
-    return 1 if any(scene.error for scene in scenes) else 0
+    return 1 if failing else 0
 
 
 VERB = Verb(
@@ -121,19 +201,22 @@ VERB = Verb(
     plan=_plan,
     paths="SCENE…",
     flags=(
-        Flag("--bundle", "the bundle to run", value="B", short="-b"),
+        Flag("--bundle", "the bundle to run; without it the cloud bundle that ships", value="B", short="-b"),
         Flag("--output", "the folder for the results", value="OUT", short="-o"),
         Flag("--bbox", "only this part, in degrees", value="W,S,E,N"),
+        Flag("--aoi", "only what lies inside the polygons of a vector file", value="FILE"),
         Flag("--sensor", "sentinel2, landsat8 …, where names and metadata do not tell", value="S"),
         Flag("--weights", "where the backbone's weights are, if not in GEOADAPT_WEIGHTS", value="PATH"),
         Flag("--allow-mismatch", "use the backbone at hand although the bundle was trained on another"),
         Flag("--verify", "read finished outputs again before skipping them"),
-        Flag("--dry-run", "list the scenes, and stop"),
+        Flag("--propose", "name the N tiles most worth labelling next", value="N"),
+        Flag("--dry-run", "check the scenes, say what each would need, and stop"),
         Flag("--json", "the results as JSON"),
     ),
     sections=("infer", "runtime"),
     examples=(
-        "geoadapt predict scenes/ --bundle outputs/run/bundle --output masks",
+        "geoadapt predict scenes/ --output masks",
+        "geoadapt predict scenes/ --bundle outputs/run/bundle --output masks --propose 10 infer.instability=true",
         "geoadapt predict scene.tif -b B -o OUT infer.threshold=0.4 infer.cloud_buffer=3 infer.probabilities=true",
     ),
 )

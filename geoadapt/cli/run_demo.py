@@ -20,7 +20,13 @@ def _plan(request: Request) -> Callable[[], int]:
 
         return demo(output, seed=seed, size=size)
 
-    return work
+    def outlined() -> int:
+        from geoadapt.cli.demo import outline
+
+        print("\n".join([*outline(output, seed=seed, size=size), "", "nothing was run (--dry-run)"]))
+        return 0
+
+    return outlined if "--dry-run" in request.flags else work
 
 
 def _number(request: Request, flag: str, default: int) -> int:
@@ -37,6 +43,7 @@ VERB = Verb(
         Flag("--output", "where everything goes (outputs/demo)", value="DIR", short="-o"),
         Flag("--size", "side of the scene that is masked at the end (2048)", value="PX"),
         Flag("--seed", "another seed, other scenes (0)", value="N"),
+        Flag("--dry-run", "say what would be done and what it would cost, and stop"),
     ),
     examples=("geoadapt demo",),
 )

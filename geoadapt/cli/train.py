@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["VERB", "train"]
 
 LOG = logging.getLogger(__name__)
+CHIEF = ("/miou", "/masked_mse")
+"""By which metrics runs are told apart at a glance."""
 
 
 def train(
@@ -45,13 +49,22 @@ def train(
         GeoadaptError: the configuration, the data or the weights are not as they must be.
     """
     job = _as_job(config)
-    folder = Path(run_dir) if run_dir is not None else Path(f"outputs/{datetime.now():%Y-%m-%d/%H-%M-%S}")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "config.yaml", as_yaml(job))
-    make_data(job)
+    from geoadapt.inference.machine import choose_device
+    from geoadapt.tasks.processes import join, rank, same_on_all, wait_for_all
     from geoadapt.training.run import train as run
 
+    join(choose_device(job.runtime.device))
+    folder = same_on_all(Path(run_dir) if run_dir is not None else _new_folder())
+    if rank() == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / "config.yaml", as_yaml(job))
+        make_data(job)
+    wait_for_all()
     return run(job, folder, command)
+
+
+def _new_folder() -> Path:
+    return Path(f"outputs/{datetime.now():%Y-%m-%d/%H-%M-%S}")
 
 
 def _as_job(config: JobConfig | Mapping[str, Any] | Sequence[str]) -> JobConfig:
@@ -63,51 +76,64 @@ def _as_job(config: JobConfig | Mapping[str, Any] | Sequence[str]) -> JobConfig:
 
 
 def make_data(job: JobConfig) -> None:
-    """Simulate the scenes that a job asks for, where they are not there yet."""
-    if job.data.name == "simulated":
-        from data_pipelines import ensure
+    """Make what a job's data configuration asks for, where it is not there yet; check a public data set's folders."""
+    from data_pipelines import ensure
 
-        ensure(job.data)
+    ensure(job.data)
 
 
 def outline(job: JobConfig) -> list[str]:
     """What a job would do, in a few lines; raises GeoadaptError where its data are not there."""
-    controls = ", ".join(job.train.chosen_controls()) or "none"
+    training = f"{job.train.steps} steps of {job.train.batch} chips of {job.train.chip} px, seed {job.seed}"
+    whole = job.task.name == "pretraining"
+    parts = [] if whole else [f"adapter   {job.adapter.name}", f"head      {job.head.name}"]
     return [
-        f"backbone  {job.backbone.name}, frozen" if job.adapter.name != "full" else f"backbone  {job.backbone.name}",
-        f"adapter   {job.adapter.name}",
-        f"head      {job.head.name}",
+        f"backbone  {job.backbone.name}" + ("" if whole or job.adapter.name == "full" else ", frozen"),
+        *parts,
         f"task      {job.task.name}",
         f"data      {job.data.name} in {_data_root(job)}",
-        f"training  {job.train.steps} steps of {job.train.batch} chips of {job.train.chip} px, seed {job.seed}",
-        f"controls  {controls}",
+        f"training  {training}",
+        *([] if whole else [f"controls  {', '.join(job.train.chosen_controls()) or 'none'}"]),
     ]
 
 
 def headline(result: RunResult) -> list[str]:
-    """The mean IoU of the model and of every control."""
-    found = {key: value for key, value in result.metrics.items() if key.count("/") == 1 and key.endswith("/miou")}
+    """The chief score of the model and of every control."""
+    found = {key: value for key, value in result.metrics.items() if key.count("/") == 1 and key.endswith(CHIEF)}
     return [f"  {key:<28}{number(value)}" for key, value in found.items()]
 
 
 def closing(result: RunResult) -> str:
     """What came out, where everything is, and what to type next."""
-    scene = shlex.join(["geoadapt", "predict", "SCENE", "--bundle", str(result.bundle), "--output", "OUT"])
-    return "\n".join([*headline(result), f"page    {result.page}", f"bundle  {result.bundle}", f"next    {scene}"])
+    what, words = "bundle", ["predict", "SCENE", "--bundle", str(result.bundle), "--output", "OUT"]
+    if not (result.bundle / "bundle.json").is_file():
+        what, chosen = "weights", f"backbone={result.bundle.name}"
+        words = ["train", "experiment=cloud_segmentation", chosen, f"backbone.weights={result.bundle}"]
+    lines = [f"page    {result.page}", f"{what:<8}{result.bundle}", f"next    {shlex.join(['geoadapt', *words])}"]
+    return "\n".join([*headline(result), *lines])
 
 
 def _data_root(job: JobConfig) -> str:
-    root = as_path(job.data.root)
-    if job.data.name == "simulated":
+    root, made = as_path(job.data.root), _made_in(job)
+    if made == root:
         return f"{root}, made by the run"
     if job.data.root and not root.is_dir():
         raise GeoadaptError("data.root", f"'{root}' is no folder", "name the folder that holds the scenes")
-    return str(root) if job.data.root else "the folder of GEOADAPT_DATA"
+    found = str(root) if job.data.root else "the folder of GEOADAPT_DATA"
+    return found if made is None else f"{found}, and {made}, made by the run"
+
+
+def _made_in(job: JobConfig) -> Path | None:
+    """The folder in which a run makes its data, or the simulated part of them; None where all are brought."""
+    data = job.data.parts()[1] if job.data.name == "mixed" else job.data
+    return as_path(data.root) if data.name in ("simulated", "pretraining") else None
 
 
 def _plan(request: Request) -> Callable[[], int]:
     dirs = [Path(request.flags["--config-dir"])] if "--config-dir" in request.flags else []
     if "--multirun" in request.flags:
+        if "TORCHELASTIC_RUN_ID" in os.environ:
+            raise GeoadaptError("--multirun", "is not for torchrun's processes", "start torchrun once for each job")
         prepare(request.overrides, dirs)
         return lambda: _run(request, dirs, ["--multirun"])
     job = compose(request.overrides, dirs)
@@ -120,12 +146,12 @@ def _plan(request: Request) -> Callable[[], int]:
     if "--dry-run" in request.flags:
         lines += data_note(job)
         return lambda: _print("\n".join([*lines, *_cost(job), "", "nothing was run (--dry-run)"]))
-    return lambda: _run(request, dirs, [])
+    return lambda: _run_together(request, dirs, job)
 
 
 def data_note(job: JobConfig) -> list[str]:
     """What the data set found; raises GeoadaptError where it cannot be read or split as asked."""
-    if job.data.name == "simulated":
+    if _made_in(job) is not None:
         return []
     data = build(DATASETS, job.data, job.seed)
     return [f"found     {data.note}"]
@@ -133,17 +159,36 @@ def data_note(job: JobConfig) -> list[str]:
 
 def _cost(job: JobConfig) -> list[str]:
     """Time, memory and disk, from a few steps of the fit; data that are yet to be simulated cannot be tried."""
-    if job.data.name == "simulated" and not Path(job.data.root).is_dir():
-        return ["estimate  none before the data are made: geoadapt prepare data=simulated"]
+    made = _made_in(job)
+    if made is not None and not made.is_dir():
+        return [f"estimate  none before the data are made: geoadapt prepare data={job.data.name}"]
     from geoadapt.training.estimate import estimate
 
     return estimate(job).lines()
 
 
+def _run_together(request: Request, dirs: Sequence[Path], job: JobConfig) -> int:
+    """The same run folder for all processes that torchrun started; Hydra's own files are written by the first."""
+    from geoadapt.inference.machine import choose_device
+    from geoadapt.tasks.processes import join, rank, same_on_all, world
+
+    join(choose_device(job.runtime.device))
+    if world() == 1:
+        return _run(request, dirs, [])
+    words = list(request.overrides)
+    if not any(word.startswith("hydra.run.dir=") for word in words):
+        words.append(f"hydra.run.dir={same_on_all(_new_folder())}")
+    if rank() > 0:
+        words.append("hydra.output_subdir=null")
+    return _run(replace(request, overrides=tuple(words)), dirs, [])
+
+
 def _run(request: Request, dirs: Sequence[Path], flags: Sequence[str]) -> int:
     def work(job: JobConfig, folder: Path) -> None:
         LOG.info("run folder: %s", folder)
-        _print(closing(train(job, folder, command=request.command)))
+        result = train(job, folder, command=request.command)
+        if result.metrics:  # of several processes the first alone has them
+            _print(closing(result))
 
     failures = run_jobs(work, "train", request.overrides, config_dirs=dirs, flags=flags)
     if failures and "--multirun" not in flags:

@@ -50,9 +50,15 @@ class SegmentationBundle(Protocol):
         """The probability of cloud from which it was tested; None = the most probable class."""
 
     def scores(
-        self, values: Tensor, valid: Tensor | None, *, time: datetime | None, resolution: float | None
+        self,
+        values: Tensor,
+        valid: Tensor | None,
+        *,
+        time: datetime | None,
+        resolution: float | None,
+        sensor: str | None = None,
     ) -> Tensor:
-        """Reflectance (b, c, h, w) to probabilities (b, k, h, w); ``resolution`` [m]."""
+        """Reflectance (b, c, h, w) to probabilities (b, k, h, w); ``resolution`` [m], ``sensor`` as in ``cubes``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,8 @@ class Finished:
 
     ``sums`` (k, n, w): weighted sums of scores, None where no tile was run; ``norm_rows`` (n,) and ``norm_cols`` (w,):
     their product is the sum of the weights; ``valid`` (n, w): where all bands are, None = everywhere.
+    Where a product asked for it, ``spread`` (n, w): Σ w ‖p − p̄‖² over the tiles, and ``pair_rows`` (n,), ``pair_cols``
+    (w,): Σ w·w′ over pairs of tiles along each axis.
     """
 
     row: int
@@ -97,6 +105,9 @@ class Finished:
     norm_rows: NDArray[np.float32]
     norm_cols: NDArray[np.float32]
     valid: NDArray[np.bool_] | None
+    spread: Tensor | None = None
+    pair_rows: NDArray[np.float64] | None = None
+    pair_cols: NDArray[np.float64] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -106,6 +117,10 @@ class Finished:
 
 class Product(Protocol):
     """Something made of finished rows, in order, in the writer thread."""
+
+    @property
+    def needs_disagreement(self) -> bool:
+        """Whether ``Finished.spread`` is wanted, which costs the blend a plane and some work."""
 
     def put(self, rows: Finished) -> None:
         """Take the next rows; their arrays are reused after this returns."""

@@ -87,12 +87,12 @@ class Predictor(Bundle):
         resolution = resolution_metres(info)
 
         def scores(values: Tensor, valid: Tensor | None) -> Tensor:
-            return self.scores(values, valid, time=time, resolution=resolution)
+            return self.scores(values, valid, time=time, resolution=resolution, sensor=date.attrs.get("sensor"))
 
         options = StreamOptions(len(self.classes), how.tile, how.overlap, how.batch, self.multiple, torch.device("cpu"))
         sink = MemorySink(height, width)
         threshold = self.threshold if how.threshold is None else how.threshold
-        product = LabelProduct(sink, self.classes, threshold=threshold, buffer=how.cloud_buffer)
+        product = LabelProduct(sink, self.classes, threshold=threshold, buffer=how.cloud_buffer, thin=how.thin_cloud)
         stream(CubeSource(date, info), scores, [product], options)
         return sink.values
 

@@ -1,4 +1,4 @@
-"""The files of one scene's prediction: labels, probabilities, STAC item, quick-look.
+"""The files of one scene's prediction: labels, probabilities, instability, STAC item, quick-look, tile scores.
 
 In: a source, a bundle and a configuration. Out: the files, each whole or absent, and what was counted.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,10 @@ from torch import Tensor
 from geoadapt.config import InferConfig
 from geoadapt.cubes.classes import NODATA
 from geoadapt.inference.base import Note, Product, SegmentationBundle, StreamCounts, StreamOptions
+from geoadapt.inference.disagreement import pair_weights
+from geoadapt.inference.doubt import DOUBT_SCALE, DoubtProduct, TileDoubts
 from geoadapt.inference.products import PROBABILITY_SCALE, LabelProduct, ProbabilityProduct
+from geoadapt.inference.propose import write_scores
 from geoadapt.inference.settings import check_room, gdal_settings, resolution_metres
 from geoadapt.inference.stream import stream
 from geoadapt.io.base import Source, SourceInfo
@@ -33,7 +36,7 @@ from geoadapt.io.qgis import write_style
 from geoadapt.io.stac_write import COG, OutputAsset, OutputItem, write_item
 from geoadapt.report.quicklook import colour_labels, rgb, write_png
 
-__all__ = ["Made", "make_outputs"]
+__all__ = ["Made", "kinds", "make_outputs", "planes"]
 
 _LOOK = 768
 """Longer side of the quick-look's pictures [px]."""
@@ -48,6 +51,17 @@ class Made:
     pixels: dict[str, int] = field(default_factory=dict)
 
 
+def kinds(config: InferConfig, *, tile_scores: bool = False) -> set[str]:
+    """The kinds of files that a scene gives."""
+    wanted = {"probabilities": config.probabilities, "instability": config.instability, "tiles": tile_scores}
+    return {"labels", "style", "quicklook", "item", *(kind for kind, asked in wanted.items() if asked)}
+
+
+def planes(config: InferConfig, classes: int) -> int:
+    """Bands of all the rasters that a scene gives."""
+    return 1 + classes * config.probabilities + config.instability
+
+
 def make_outputs(
     source: Source,
     bundle: SegmentationBundle,
@@ -59,12 +73,19 @@ def make_outputs(
     processing: Mapping[str, Any] | None = None,
     progress: Callable[[float], None] | None = None,
     note: Note | None = None,
+    tile_scores: bool = False,
 ) -> Made:
-    """Run ``bundle`` over ``source`` and write ``<stem>_labels.tif`` and what belongs to it."""
+    """Run ``bundle`` over ``source`` and write ``<stem>_labels.tif`` and what belongs to it.
+
+    With ``tile_scores`` also ``<stem>_tiles.csv``: how doubtful each tile is, for ``propose``.
+    """
     info = source.info
     options = StreamOptions(len(bundle.classes), config.tile, config.overlap, config.batch, bundle.multiple, device)
     stem.parent.mkdir(parents=True, exist_ok=True)
-    check_room(info, options, stem.parent, 1 + len(bundle.classes) * config.probabilities)
+    bands = planes(config, len(bundle.classes))
+    check_room(info, options, stem.parent, bands, disagreement=config.instability or tile_scores)
+    if note and config.instability and not _overlaps(info, config):
+        note("no pixel of it lies in two tiles, so its instability is unknown everywhere: choose a smaller infer.tile")
     if note and info.transform is None and info.tags.get("georeference") == "rpcs":
         note("it is placed by RPCs, which its outputs do not carry: they have its pixels but no place")
     made = Made()
@@ -72,13 +93,25 @@ def make_outputs(
     with rasterio.Env(**gdal_settings(info, threads)), ExitStack() as stack:
         sinks = {"labels": stack.enter_context(CogSink(_named(stem, "labels"), _label_spec(info, bundle, config)))}
         labels = LabelProduct(
-            sinks["labels"], bundle.classes, threshold=config.threshold, buffer=config.cloud_buffer, taps=[look.labels]
+            sinks["labels"],
+            bundle.classes,
+            threshold=config.threshold,
+            buffer=config.cloud_buffer,
+            thin=config.thin_cloud,
+            taps=[look.labels],
         )
         products: list[Product] = [labels]
         if config.probabilities:
             path = _named(stem, "probabilities")
             sinks["probabilities"] = stack.enter_context(CogSink(path, _probability_spec(info, bundle, config)))
             products.append(ProbabilityProduct(sinks["probabilities"]))
+        if config.instability:
+            path = _named(stem, "instability")
+            sinks["instability"] = stack.enter_context(CogSink(path, _instability_spec(info, bundle, config)))
+            products.append(DoubtProduct(sinks["instability"]))
+        tiles = TileDoubts(info.height, info.width, config.tile)
+        if tile_scores:
+            products.append(tiles)
         scores = _scores(bundle, info)
         made.counts = stream(source, scores, products, options, taps=[look.values], progress=progress, note=note)
         for kind, sink in sinks.items():
@@ -86,6 +119,8 @@ def make_outputs(
     made.pixels = {c.name: int(labels.counts[c.value]) for c in bundle.classes}
     made.files["style"] = write_style(made.files["labels"], bundle.classes)
     made.files["quicklook"] = look.write(stem.with_name(stem.name + "_quicklook.png"), bundle)
+    if tile_scores:
+        made.files["tiles"] = write_scores(stem.with_name(stem.name + "_tiles.csv"), tiles.scores())
     item = _item(info, bundle, stem, made, processing or {})
     made.files["item"] = write_item(item, stem.with_name(stem.name + ".json"))
     return made
@@ -129,9 +164,14 @@ def _scores(bundle: SegmentationBundle, info: SourceInfo) -> Callable[[Tensor, T
     resolution = resolution_metres(info)
 
     def scores(values: Tensor, valid: Tensor | None) -> Tensor:
-        return bundle.scores(values, valid, time=info.time, resolution=resolution)
+        return bundle.scores(values, valid, time=info.time, resolution=resolution, sensor=info.sensor)
 
     return scores
+
+
+def _overlaps(info: SourceInfo, config: InferConfig) -> bool:
+    """Whether any pixel lies in two tiles; without an overlap the last ones still do, pushed inwards."""
+    return any(pair_weights(n, config.tile, config.overlap).any() for n in (info.height, info.width))
 
 
 def _named(stem: Path, kind: str) -> Path:
@@ -155,20 +195,15 @@ def _label_spec(info: SourceInfo, bundle: SegmentationBundle, config: InferConfi
 
 
 def _probability_spec(info: SourceInfo, bundle: SegmentationBundle, config: InferConfig) -> RasterSpec:
-    crs, gcps = _ground_points(info)
-    return RasterSpec(
-        info.height,
-        info.width,
-        count=len(bundle.classes),
-        crs=crs,
-        transform=info.transform,
-        gcps=gcps,
-        nodata=NODATA,
-        names=tuple(c.name for c in bundle.classes),
-        scale=PROBABILITY_SCALE,
-        tags=_tags(info, bundle),
-        compress=config.compress,
-    )
+    names = tuple(c.name for c in bundle.classes)
+    plain = replace(_label_spec(info, bundle, config), categories=())
+    return replace(plain, count=len(names), names=names, scale=PROBABILITY_SCALE)
+
+
+def _instability_spec(info: SourceInfo, bundle: SegmentationBundle, config: InferConfig) -> RasterSpec:
+    plain = replace(_label_spec(info, bundle, config), categories=())
+    tags = plain.tags | {"NODATA_MEANS": "no valid pixel, or only one tile lies here and nothing is known"}
+    return replace(plain, names=("instability",), scale=DOUBT_SCALE, tags=tags)
 
 
 def _ground_points(info: SourceInfo) -> tuple[CRS | None, tuple[GroundControlPoint, ...]]:
@@ -203,6 +238,16 @@ def _item(
                 "probabilities", path, COG, ("data",), "Probabilities", "uint8", NODATA, PROBABILITY_SCALE, bands=names
             )
         )
+    if "instability" in made.files:
+        path, title = made.files["instability"], "Instability: how far apart overlapping tiles' probabilities are"
+        assets.append(
+            OutputAsset(
+                "instability", path, COG, ("data",), title, "uint8", NODATA, DOUBT_SCALE, bands=("instability",)
+            )
+        )
+    if "tiles" in made.files:
+        title = "How doubtful each tile is"
+        assets.append(OutputAsset("tiles", made.files["tiles"], "text/csv", ("metadata",), title))
     assets.append(OutputAsset("quicklook", made.files["quicklook"], "image/png", ("thumbnail",), "Quick-look"))
     assets.append(OutputAsset("style", made.files["style"], "text/xml", ("metadata",), "QGIS style"))
     known = sum(made.pixels.values())

@@ -30,6 +30,8 @@ RowTap = Callable[[int, NDArray[np.uint8]], None]
 class LabelProduct:
     """Class values (h, w) uint8 of the most probable class, or of ``cloud`` where it reaches a threshold."""
 
+    needs_disagreement = False
+
     def __init__(
         self,
         sink: Sink,
@@ -37,16 +39,20 @@ class LabelProduct:
         *,
         threshold: float | None = None,
         buffer: int = 0,
+        thin: str = "keep",
         taps: Sequence[RowTap] = (),
     ) -> None:
-        """``threshold`` on the probability of cloud, ``buffer`` around clouds [px].
+        """``threshold`` on the probability of cloud, ``buffer`` around clouds [px], what ``thin`` cloud counts as.
 
-        Raises GeoadaptError where either is wanted of classes without cloud.
+        Raises GeoadaptError where a class that any of them needs is not among ``classes``.
         """
         self._sink = sink
         self._values = np.array([c.value for c in classes], np.uint8)
         self._threshold = threshold
         self._cloud = class_index(classes, "cloud") if threshold is not None or buffer else -1
+        self._thin: tuple[int, int] | None = None
+        if thin != "keep" and any(c.name == "thin_cloud" for c in classes):
+            self._thin = class_index(classes, "thin_cloud"), class_index(classes, thin)
         self._taps = taps
         self.counts = np.zeros(256, np.int64)
         self._buffer: CloudBuffer | None = None
@@ -71,6 +77,11 @@ class LabelProduct:
         if rows.sums is None:
             return np.full(rows.shape, NODATA, np.uint8)
         sums = rows.sums.cpu().numpy()
+        if self._thin is not None:
+            source, target = self._thin
+            sums = sums.copy()
+            sums[target] += sums[source]
+            sums[source] = -np.inf
         if self._threshold is None:
             index = argmax(sums)
         else:
@@ -93,6 +104,8 @@ class LabelProduct:
 
 class ProbabilityProduct:
     """Probabilities (k, h, w) as uint8, see ``PROBABILITY_SCALE``."""
+
+    needs_disagreement = False
 
     def __init__(self, sink: Sink) -> None:
         """Write into ``sink``, of uint8."""
@@ -183,7 +196,7 @@ def class_index(classes: Sequence[ClassInfo], name: str) -> int:
     if name not in names:
         raise GeoadaptError(
             "bundle",
-            f"predicts no class '{name}', which a threshold or a buffer needs",
+            f"predicts no class '{name}', which a threshold, a buffer or thin_cloud needs",
             "it predicts " + ", ".join(names),
         )
     return names.index(name)

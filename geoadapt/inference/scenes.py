@@ -164,8 +164,8 @@ def _unique(scenes: list[Scene]) -> list[Scene]:
     """Give scenes of equal names their folders' names too, and what still collides a number."""
     counts = Counter(scene.name.casefold() for scene in scenes)
     named = [replace(s, name=_with_parent(s)) if counts[s.name.casefold()] > 1 else s for s in scenes]
-    # The STAC item of a scene called "run" would be the job's own run.json.
-    seen = Counter({"run": 1})
+    # The STAC item of a scene called "run" would be the job's own run.json, that of "propose" its propose.json.
+    seen = Counter({"run": 1, "propose": 1})
     made = []
     for scene in named:
         seen[scene.name.casefold()] += 1

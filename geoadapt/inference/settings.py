@@ -34,13 +34,13 @@ def gdal_settings(info: SourceInfo, threads: int | None = None) -> dict[str, str
     }
 
 
-def memory_needed(info: SourceInfo, options: StreamOptions) -> int:
+def memory_needed(info: SourceInfo, options: StreamOptions, *, disagreement: bool = False) -> int:
     """Bytes that streaming holds at once, the model's own left out: it grows with the width, not with the height."""
     rows = min(options.tile, info.height)
     channels = len(info.bands)
     strips = 2 * channels * (4 + 1) * rows * info.width
     raw = channels * info.dtype.itemsize * rows * info.width
-    sums = 2 * options.outputs * 4 * rows * info.width
+    sums = 2 * (options.outputs + disagreement) * 4 * rows * info.width
     return strips + raw + sums + int(gdal_settings(info)["GDAL_CACHEMAX"])
 
 
@@ -49,9 +49,11 @@ def disk_needed(info: SourceInfo, bands: int) -> int:
     return int(2.4 * 0.2 * info.height * info.width * bands) + 2**20
 
 
-def check_room(info: SourceInfo, options: StreamOptions, folder: Path, bands: int) -> None:
+def check_room(
+    info: SourceInfo, options: StreamOptions, folder: Path, bands: int, *, disagreement: bool = False
+) -> None:
     """Raise GeoadaptError where memory or disk cannot suffice, before anything is allocated."""
-    memory, free_memory = memory_needed(info, options), psutil.virtual_memory().available
+    memory, free_memory = memory_needed(info, options, disagreement=disagreement), psutil.virtual_memory().available
     if memory > free_memory:
         raise GeoadaptError(
             info.origin,

@@ -7,6 +7,7 @@ A reader thread reads every row once; the caller's thread runs the model; a writ
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from geoadapt.inference.base import Finished, Note, Product, Scores, StreamCounts, StreamOptions, Tap
 from geoadapt.inference.crew import Channel, Crew
+from geoadapt.inference.disagreement import Disagreement
 from geoadapt.inference.forward import TileRunner
 from geoadapt.inference.strips import Strip, StripReader
 from geoadapt.io.base import Source
@@ -46,7 +48,7 @@ def stream(
     channels = len(info.bands)
     with Crew() as crew, torch.inference_mode():
         runner = TileRunner(scores, grid, channels, options, counts, note)
-        blender = _Blender(grid, options, crew)
+        blender = _Blender(grid, options, crew, disagreement=any(p.needs_disagreement for p in products))
         free: Channel[Strip] = Channel(crew, _ROUND)
         ready: Channel[Strip] = Channel(crew, _ROUND)
         for _ in range(_ROUND):
@@ -68,13 +70,18 @@ def stream(
 
 
 class _Blender:
-    """Weighted sums of the tiles' scores for one strip; two buffers alternate between the model and the writer."""
+    """Weighted sums of the tiles' scores for one strip; two buffers alternate between the model and the writer.
 
-    def __init__(self, grid: TileGrid, options: StreamOptions, crew: Crew) -> None:
+    With ``disagreement`` the buffers have one plane more, see ``Disagreement``.
+    """
+
+    def __init__(self, grid: TileGrid, options: StreamOptions, crew: Crew, *, disagreement: bool = False) -> None:
         self._grid = grid
         self._norm_rows, self._norm_cols = grid.norms()
         self._weights = torch.from_numpy(grid.weights()).to(options.device)
-        shape = (options.outputs, grid.tile_height, grid.width)
+        self._outputs = options.outputs
+        self._disagreement = Disagreement(grid, options.device) if disagreement else None
+        shape = (options.outputs + disagreement, grid.tile_height, grid.width)
         self._sums: Channel[Tensor] = Channel(crew, _ROUND)
         for _ in range(_ROUND):
             self._sums.put(torch.zeros(shape, device=options.device))
@@ -93,15 +100,25 @@ class _Blender:
         ran = self._ran and kept > 0
         width = self._grid.tile_width
         for col, scores in runner.run(strip):
-            sums[:, :, col : col + width].addcmul_(scores, self._weights)
+            tile = sums[:, :, col : col + width]
+            if self._disagreement:
+                self._disagreement.add(tile, scores, strip.row, col)
+            tile[: self._outputs].addcmul_(scores, self._weights)
             ran = True
         self._carry = sums[:, finished:]
         self._ran = ran
         valid = _all_bands(strip, finished)
-        part = slice(strip.row, strip.row + finished)
-        rows = Finished(strip.row, sums[:, :finished] if ran else None, self._norm_rows[part], self._norm_cols, valid)
-        self._done.put((rows, sums))
+        self._done.put((self._finished(strip.row, sums[:, :finished] if ran else None, finished, valid), sums))
         return 0 if valid is None else int(valid.size - np.count_nonzero(valid))
+
+    def _finished(self, row: int, sums: Tensor | None, count: int, valid: NDArray[np.bool_] | None) -> Finished:
+        part = slice(row, row + count)
+        blend = None if sums is None else sums[: self._outputs]
+        rows = Finished(row, blend, self._norm_rows[part], self._norm_cols, valid)
+        if self._disagreement is None or sums is None:
+            return rows
+        pairs = self._disagreement.pair_rows[part], self._disagreement.pair_cols
+        return replace(rows, spread=sums[-1], pair_rows=pairs[0], pair_cols=pairs[1])
 
     def end(self) -> None:
         """No more strips."""

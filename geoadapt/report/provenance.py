@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import platform
 import shlex
 from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 
 from markupsafe import Markup
 
-__all__ = ["provenance"]
+__all__ = ["provenance", "versions"]
+
+PACKAGES = ("geoadapt", "torch", "peft", "lightning", "rasterio", "xarray", "zarr")
 
 
 def provenance(
@@ -27,6 +31,18 @@ def provenance(
         folded = Markup('<details><summary>Configuration</summary><pre tabindex="0"><code>{}</code></pre></details>')
         parts.append(folded.format(_yaml(config)))
     return Markup("\n").join(parts)
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that a number depends on, and of Python."""
+    return {name: _version(name) for name in PACKAGES} | {"python": platform.python_version()}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _notes(data: Mapping[str, str] | Sequence[str]) -> Markup:

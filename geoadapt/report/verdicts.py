@@ -37,6 +37,8 @@ class Verdict:
     level: int = 90
     """Coverage of the interval [%]."""
     lower_is_better: bool = False
+    subject: str = ""
+    """What the sentence begins with, where it is not about the model itself: ``Instability finds errors``."""
 
     @property
     def outcome(self) -> Outcome:
@@ -49,8 +51,10 @@ class Verdict:
     def sentence(self) -> str:
         """One sentence: the outcome, the control, the difference and its interval."""
         if self.outcome == "unknown":
-            return f"No verdict against {self.control}: {self.metric} has no interval."
-        words = {"better": "Better than", "even": "Not better than", "worse": "Worse than"}[self.outcome]
+            about = f"{self.subject}: no" if self.subject else "No"
+            return f"{about} verdict against {self.control}: {self.metric} has no interval."
+        words = {"better": "better than", "even": "not better than", "worse": "worse than"}[self.outcome]
+        words = f"{self.subject} {words}" if self.subject else words.capitalize()
         numbers = f"{signed(self.difference)} ({self.level} % interval {signed(self.low)} … {signed(self.high)})"
         return f"{words} {self.control}: {self.metric} {numbers}."
 

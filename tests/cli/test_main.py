@@ -16,6 +16,7 @@ from geoadapt.cli import VERBS, _carry_out, load_verb, main
 from geoadapt.cli.completion import candidates
 from geoadapt.config import JobConfig
 from geoadapt.errors import GeoadaptError
+from tests.tiny import TINY_WORDS
 
 
 def _run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -95,7 +96,7 @@ def test_a_dry_run_reads_the_data_says_what_would_run_and_writes_nothing(
     monkeypatch.chdir(tmp_path)
     _chips(tmp_path / "~my chips (copy)")
     words = ["train", "--dry-run", "data=csmask", "data.root=~my chips (copy)", "train.controls=rule,unet"]
-    words += ["backbone=small_vit", "backbone.random_weights=true"]
+    words += TINY_WORDS
     assert main([*words, "data.test=[b]"]) == 0
     shown = capsys.readouterr().out
     assert "csmask in ~my chips (copy)" in shown and "rule, unet" in shown
@@ -144,7 +145,7 @@ def test_cfg_prints_the_whole_job_and_hydras_own(
         ("geoadapt train adapter=l", ["lora "]),
         ("geoadapt train train.ste", ["train.steps="]),
         ("geoadapt train --dr", ["--dry-run "]),
-        ("geoadapt train experiment=", ["cloud_segmentation "]),
+        ("geoadapt train experiment=", ["cloud_segmentation ", "pretraining ", "ready_clouds "]),
         ("geoadapt nothing x", []),
     ],
 )

@@ -72,6 +72,7 @@ def test_a_wrong_override_is_named(override: str, message: str) -> None:
         ("head.width=0", "head.width: 0; choose 1 or more"),
         ("train.zoom=0", "train.zoom: 0.0; choose 1 or more"),
         ("train.edge=-1", "train.edge: -1; choose 0 or more"),
+        ("train.most_skipped=-1", "train.most_skipped: -1; choose 0 or more"),
         ("data.block=0", "data.block: 0 px; choose 8 or more"),
         ("data.val_fraction=0", "data.val_fraction: 0.0; choose more than 0 and less than 1"),
         ("data.scenes=0", "data.scenes: 0; choose 1 or more"),
@@ -82,7 +83,7 @@ def test_a_wrong_override_is_named(override: str, message: str) -> None:
         ("data=folder data.val_fraction=0.8", "data.val_fraction + test_fraction: 1; leave some blocks to train on"),
         ("data=csmask data.block=4", "data.block: 4 px; choose 8 or more"),
         ("adapter=full adapter.lr_scale=0", "adapter.lr_scale: 0.0; choose a positive number"),
-        ("backbone=small_vit backbone.heads=0", "backbone.heads: 0; choose 1 or more"),
+        ("backbone=small_eo backbone.heads=0", "backbone.heads: 0; choose 1 or more"),
         ("head=fcn head.layers=-1", "head.layers: -1; choose 0 or more"),
     ],
 )

@@ -30,7 +30,13 @@ class FakeBundle:
     before: Callable[[Tensor], None] | None = None
 
     def scores(
-        self, values: Tensor, valid: Tensor | None, *, time: datetime | None, resolution: float | None
+        self,
+        values: Tensor,
+        valid: Tensor | None,
+        *,
+        time: datetime | None,
+        resolution: float | None,
+        sensor: str | None = None,
     ) -> Tensor:
         self.calls.append(tuple(values.shape))
         if self.before:

@@ -26,15 +26,21 @@ SMALL = InferConfig(tile=32, overlap=8, batch=2)
 
 
 class FakePredictor(FakeBundle):
-    """The fake bundle with the real way over cubes; it notes what it was told of date and pixel size."""
+    """The fake bundle with the real way over cubes; it notes what it was told of date, pixel size and sensor."""
 
     predict = Predictor.predict
     _labels = Predictor._labels
 
     def scores(
-        self, values: Tensor, valid: Tensor | None, *, time: datetime | None, resolution: float | None
+        self,
+        values: Tensor,
+        valid: Tensor | None,
+        *,
+        time: datetime | None,
+        resolution: float | None,
+        sensor: str | None = None,
     ) -> Tensor:
-        self.told = (time, resolution)
+        self.told, self.sensor = (time, resolution), sensor
         return super().scores(values, valid, time=time, resolution=resolution)
 
 
@@ -73,3 +79,14 @@ def test_a_cube_without_a_band_says_which(tmp_path: Path) -> None:
     with pytest.raises(GeoadaptError, match=r"lacks \['red'\].*has \['blue', 'green'\]"):
         FakePredictor().predict(open_cube(path), SMALL)
     assert torch.is_grad_enabled()
+
+
+def test_a_model_is_told_which_sensor_took_a_cube_or_a_file(tmp_path: Path) -> None:
+    path = write_tif(tmp_path / "a_20220601.tif", scene(3, 40, 50), names=NAMES)
+    unknown, bundle, other = FakePredictor(), FakePredictor(), FakePredictor()
+    unknown.predict(open_cube(path), SMALL)
+    with rasterio.open(path, "r+") as file:
+        file.update_tags(sensor="landsat7")
+    bundle.predict(open_cube(path), SMALL)
+    predict([path], other, tmp_path / "out", SMALL)
+    assert (unknown.sensor, bundle.sensor, other.sensor) == (None, "landsat7", "landsat7")

@@ -14,6 +14,7 @@ from rasterio.rpc import RPC
 from rio_cogeo import cog_validate
 
 from geoadapt.config import InferConfig
+from geoadapt.cubes.classes import CLOUD_CLASSES
 from geoadapt.errors import GeoadaptError
 from geoadapt.inference.predict import predict
 from geoadapt.inference.scenes import find_all
@@ -244,3 +245,21 @@ def test_one_scene_written_in_two_ways_is_run_once(tmp_path: Path, monkeypatch: 
     write_tif(tmp_path / "a.tif", scene(3, 8, 8), names=NAMES)
     monkeypatch.chdir(tmp_path)
     assert len(find_all(["a.tif", "./a.tif", tmp_path / "a.tif"])) == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "absent"),
+    [
+        (InferConfig(thin_cloud="clear"), "clear"),
+        (InferConfig(cloud_buffer=2), "clear"),
+        (InferConfig(threshold=0.5), "cloud"),
+    ],
+)
+def test_a_class_that_the_bundle_does_not_predict_is_an_error_before_any_computation(
+    tmp_path: Path, config: InferConfig, absent: str
+) -> None:
+    classes = tuple(c for c in CLOUD_CLASSES if c.name != absent)
+    path = write_tif(tmp_path / "a.tif", scene(3, 20, 20), names=NAMES)
+    with pytest.raises(GeoadaptError, match=f"predicts no class '{absent}'"):
+        predict([path], bundle := FakeBundle(classes=classes), tmp_path / "out", config)
+    assert bundle.calls == [] and not (tmp_path / "out").exists()

@@ -104,6 +104,22 @@ def test_a_threshold_decides_for_cloud_by_its_probability() -> None:
     np.testing.assert_array_equal((sink.values[0] == 1)[sure], (cloud >= 0.3)[sure])
 
 
+@pytest.mark.parametrize(("thin", "target"), [("cloud", 1), ("clear", 0)])
+def test_thin_cloud_can_be_counted_with_cloud_or_clear(thin: str, target: int) -> None:
+    array = image(40, 40)
+    sink = MemorySink(1, 40, 40)
+    scores = bundle_scores(FakeBundle())
+    product = LabelProduct(sink, CLOUD_CLASSES, thin=thin)
+    stream(CountingSource(array), scores, [product], StreamOptions(4, 32, 8, 2, 4))
+    together = scores(torch.from_numpy(array)[None], None)[0].numpy().copy()
+    together[target] += together[2]
+    together[2] = -1
+    ordered = np.sort(together, axis=0)
+    sure = ordered[-1] - ordered[-2] > 1e-5
+    np.testing.assert_array_equal(sink.values[0][sure], together.argmax(0)[sure])
+    assert not (sink.values == 2).any()
+
+
 def test_a_model_that_gives_the_wrong_shape_is_an_error_with_both_shapes() -> None:
     with pytest.raises(GeoadaptError, match=r"gave scores of shape \(1, 2, 32, 32\).*expected \(1, 4, 32, 32\)"):
         stream(CountingSource(image(32, 32)), lambda v, m: v[:, :2], [], StreamOptions(4, 32, 8, 2))
