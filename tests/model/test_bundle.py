@@ -7,7 +7,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from geoadapt.adapters.config import LoraConfig
-from geoadapt.backbones.config import SmallVitConfig
 from geoadapt.baselines.pixelwise import LinearDiscriminant
 from geoadapt.baselines.unet import SmallUnet
 from geoadapt.bundle import BundleCard, load_baselines, load_bundle, save_bundle
@@ -17,9 +16,10 @@ from geoadapt.fields.csmask import CHANNELS
 from geoadapt.heads.config import UnetConfig
 from geoadapt.heads.inputs import HeadInputs
 from geoadapt.model import build_model, image_batch
+from tests.tiny import tiny_backbone
 
 INPUTS = HeadInputs(3, torch.full((6,), 0.2), torch.full((6,), 0.1))
-BACKBONE = SmallVitConfig(random_weights=True, seed=3, width=16, depth=2, heads=2)
+BACKBONE = tiny_backbone(seed=3)
 CLASSES = (CLOUD_CLASSES[0], CLOUD_CLASSES[1], CLOUD_CLASSES[3])
 
 
