@@ -16,7 +16,7 @@ from tests.cli.test_grammar import ODD_NAMES
 def test_the_experiment_chooses_what_the_issue_says_in_few_lines() -> None:
     job = compose(["experiment=cloud_segmentation"])
     names = [getattr(job, group).name for group in GROUPS]
-    assert names == ["galileo_nano", "lora", "unet", "cloud_segmentation", "csmask"]
+    assert names == ["small_eo", "lora", "unet", "cloud_segmentation", "csmask"]
 
 
 @pytest.mark.parametrize("name", choices("experiment"))

@@ -171,6 +171,7 @@ from geoadapt.config import InferConfig
 from geoadapt.inference.predict import predict
 from tests.inference.fakes import FakeBundle
 how, scenes, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started deaf to it
 calls = [0]
 def before(values):
     calls[0] += 1
