@@ -23,7 +23,7 @@ def run(data_dir: Path, weights_dir: Path, tmp_path_factory: pytest.TempPathFact
             "train", "experiment=cloud_segmentation", "data=csmask", f"data.root={data_dir / 'cloudmask/ukis_csmask'}",
             "data.test=[landsat7]", "seed=0", f"hydra.run.dir={folder}", "train.steps=8", "train.val_every=8",
             "train.batch=4", "train.chip=32", "train.bootstrap=50", "train.controls=rule,lda", "runtime.threads=1",
-            "backbone.patch_size=8",
+            "backbone=galileo_nano",
         ]
     )  # fmt: skip
     assert status == 0
