@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,17 +31,9 @@ class FakePredictor(FakeBundle):
     predict = Predictor.predict
     _labels = Predictor._labels
 
-    def scores(
-        self,
-        values: Tensor,
-        valid: Tensor | None,
-        *,
-        time: datetime | None,
-        resolution: float | None,
-        sensor: str | None = None,
-    ) -> Tensor:
-        self.told, self.sensor = (time, resolution), sensor
-        return super().scores(values, valid, time=time, resolution=resolution)
+    def scores(self, values: Tensor, valid: Tensor | None, **told: Any) -> Tensor:
+        self.told, self.sensor = (told["time"], told["resolution"]), told["sensor"]
+        return super().scores(values, valid, **told)
 
 
 @pytest.mark.parametrize("chunks", [None, 16])

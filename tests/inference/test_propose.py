@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -33,15 +32,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreference
 class Unsteady(FakeBundle):
     """Its probabilities shift with the mean of the tile, so that overlapping tiles disagree."""
 
-    def scores(
-        self,
-        values: Tensor,
-        valid: Tensor | None,
-        *,
-        time: datetime | None,
-        resolution: float | None,
-        sensor: str | None = None,
-    ) -> Tensor:
+    def scores(self, values: Tensor, valid: Tensor | None, **told: object) -> Tensor:
         self.calls.append(tuple(values.shape))
         first = 20 * (values[:, 0] - values.mean(dim=(1, 2, 3))[:, None, None])
         return torch.stack([0 * first, first, 0 * first - 9, -first], 1).softmax(1)
