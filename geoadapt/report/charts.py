@@ -2,35 +2,51 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import io
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
-from geoadapt.report.numbers import Interval, number
+from geoadapt.report.numbers import MINUS, Interval, number
+from geoadapt.report.wording import safe_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Series", "curves", "figure", "intervals", "series"]
+__all__ = ["COLOURS", "INK", "Series", "curves", "figure", "intervals", "plain", "recorded", "series"]
 
 INK = "#010203"
 """Stands for the page's text colour in a drawing, so that a chart is legible on light and dark alike."""
 COLOURS = ("#2a9d74", "#d0782a", "#5b84d6", "#b8568f", "#8f8a2c", "#7d6bc0", "#4aa3b5", "#a05a45")
+MARKERS = "os^DvPX*"
+"""Differ where colours may not, on lines of few points."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A named line of points."""
+    """A named line of points, with a band around it where its interval is known."""
 
     name: str
     x: tuple[float, ...]
     y: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    own: bool = False
+    """The model's own line is heavier, and lies on top."""
+
+
+def recorded(path: Path) -> list[dict[str, str]]:
+    """The rows of a run's ``curves.csv``: column → text, empty where a step has no such number."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def series(rows: Iterable[Mapping[str, object]], names: Sequence[str], x: str = "step") -> list[Series]:
@@ -54,28 +70,48 @@ def _float(cell: object) -> float:
         return math.nan
 
 
-def curves(lines: Sequence[Series], x_label: str, y_label: str, caption: str) -> Markup:
-    """Lines in one chart, each named at its end."""
+def curves(
+    lines: Sequence[Series], x_label: str, y_label: str, caption: str, *, x_ticks: Sequence[float] = ()
+) -> Markup:
+    """Lines in one chart with their bands, each named at its end; ``x_ticks`` are the only ones where given."""
     from matplotlib.figure import Figure
 
     if not lines:
         return Markup('<p class="note">{}</p>').format(f"{caption}: nothing was recorded.")
-    drawing = Figure(figsize=(7.6, 3.1), layout="constrained")
+    columns = _columns([line.name for line in lines])
+    height = 2.9 + 0.2 * math.ceil(len(lines) / columns)
+    drawing = Figure(figsize=(7.6, height), layout="constrained")
     axes = drawing.add_subplot()
-    for line, colour in zip(lines, _colours(len(lines)), strict=True):
-        marker = "o" if len(line.x) < 30 else ""
-        axes.plot(line.x, line.y, color=colour, linewidth=1.8, marker=marker, markersize=3.5, label=line.name)
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
+    for index, line in enumerate(lines):
+        _draw(axes, line, index)
+    axes.set_xlabel(safe_text(x_label))
+    axes.set_ylabel(safe_text(y_label))
+    if len(x_ticks):
+        axes.set_xticks(x_ticks)
     if len(lines) > 1:
-        axes.legend(frameon=False, labelcolor=INK, fontsize=9, loc="lower left", bbox_to_anchor=(0, 1), ncols=4)
+        axes.legend(frameon=False, labelcolor=INK, fontsize=9, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}".replace("-", MINUS))
     plain(axes)
     ends = "; ".join(f"{line.name} ends at {number(line.y[-1])}" for line in lines)
     return figure(drawing, f"{caption} {ends}.", caption)
 
 
-def _colours(count: int) -> list[str]:
-    return [COLOURS[i % len(COLOURS)] for i in range(count)]
+def _draw(axes: Axes, line: Series, index: int) -> None:
+    colour = COLOURS[index % len(COLOURS)]
+    marker = MARKERS[index % len(MARKERS)] if len(line.x) < 30 else ""
+    width, above = (2.6, 4) if line.own else (1.8, 3)
+    if line.low and line.high:
+        axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.16, linewidth=0, zorder=above - 2)
+    axes.plot(
+        line.x, line.y, color=colour, linewidth=width, marker=marker, markersize=4.5 if line.own else 3.8,
+        label=safe_text(line.name), zorder=above,
+    )  # fmt: skip
+
+
+def _columns(names: Sequence[str]) -> int:
+    """Columns of a legend that fit the chart's width."""
+    longest = max(map(len, names))
+    return 4 if longest <= 18 else 3 if longest <= 26 else 2
 
 
 def plain(axes: Axes) -> None:
@@ -90,8 +126,11 @@ def plain(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
-def figure(drawing: Figure, alt: str, caption: str = "") -> Markup:
-    """A matplotlib figure as inline SVG; what was drawn in ``INK`` takes the page's text colour."""
+def figure(drawing: Figure, alt: str, caption: str = "", kind: str = "chart") -> Markup:
+    """A matplotlib figure as inline SVG; what was drawn in ``INK`` takes the page's text colour.
+
+    ``kind`` is its class on the page: ``chart``, or ``chart wide``.
+    """
     import matplotlib
 
     buffer = io.StringIO()
@@ -103,10 +142,13 @@ def figure(drawing: Figure, alt: str, caption: str = "") -> Markup:
     svg = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1; font-family: inherit", svg)
     referred = set(re.findall(r"#([\w-]+)", svg))
     svg = re.sub(r' id="([\w.-]+)"', lambda m: m.group(0) if m.group(1) in referred else "", svg)
+    # Equal markers have equal names in every drawing, but on one page a name must be said once only.
+    own = hashlib.sha256(svg.encode()).hexdigest()[:8]
+    svg = re.sub(r'( id="|href="#|url\(#)', rf"\g<1>{own}-", svg)
     svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg).replace("xlink:href", "href")
     svg = svg.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1)
     text = Markup("<figcaption>{}</figcaption>").format(caption) if caption else ""
-    return Markup('<figure class="chart">{}{}</figure>').format(Markup(svg), text)
+    return Markup('<figure class="{}">{}{}</figure>').format(kind, Markup(svg), text)
 
 
 def intervals(rows: Sequence[tuple[str, float, float, float]], caption: str = "", own: int = 0) -> Markup:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["MINUS", "Interval", "metric_interval", "number", "signed"]
+__all__ = ["MINUS", "Interval", "decimals", "metric_interval", "number", "signed"]
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
@@ -43,8 +43,14 @@ def signed(value: float, digits: int = 3) -> str:
     """A number with its sign, + or −."""
     if not math.isfinite(value):
         return NOTHING
-    text = f"{value:+.{digits}f}"
+    text = f"{value:+,.{digits}f}"
     return text.replace("-", MINUS)
+
+
+def decimals(values: Iterable[float], digits: int = 3) -> int:
+    """Decimals that show the largest of some numbers in ``digits`` digits, so that they stand alike."""
+    largest = max((abs(v) for v in values if math.isfinite(v)), default=0.0)
+    return max(0, digits - 1 - math.floor(math.log10(largest))) if largest else digits
 
 
 def metric_interval(metrics: Mapping[str, float], who: str, key: str) -> Interval:

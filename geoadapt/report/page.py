@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment
 from markupsafe import Markup
 
-__all__ = ["Page"]
+__all__ = ["Page", "folded"]
 
 # The policy makes a browser refuse anything that is not on the page itself, should a part ever let something through.
 TEMPLATE = """<!doctype html>
@@ -56,6 +57,16 @@ class Section:
     body: Markup
 
 
+def _body(parts: Iterable[str]) -> Markup:
+    return Markup("\n").join(p if isinstance(p, Markup) else Markup("<p>{}</p>").format(p) for p in parts)
+
+
+def folded(summary: str, *parts: str, shown: bool = False) -> Markup:
+    """Parts behind a line that opens and closes them."""
+    state = Markup(" open") if shown else Markup("")
+    return Markup("<details{}><summary>{}</summary>{}</details>").format(state, summary, _body(parts))
+
+
 @dataclass
 class Page:
     """A page under construction: add sections, then write it."""
@@ -66,11 +77,10 @@ class Page:
 
     def add(self, heading: str, *parts: str) -> None:
         """Append a section; a part made by ``geoadapt.report`` stands as it is, any other text becomes a paragraph."""
-        body = Markup("\n").join(p if isinstance(p, Markup) else Markup("<p>{}</p>").format(p) for p in parts)
         word = re.sub(r"[^a-z0-9]+", "-", heading.lower()).strip("-") or "section"
         taken = {section.anchor for section in self.sections}
         anchor = word if word not in taken else f"{word}-{len(self.sections) + 1}"
-        self.sections.append(Section(heading, anchor, body))
+        self.sections.append(Section(heading, anchor, _body(parts)))
 
     def html(self) -> str:
         """The page as text."""

@@ -15,8 +15,18 @@ __all__ = ["Cell", "confusion", "table"]
 Cell = str | int | float | Interval | None
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str, own: int | None = None) -> Markup:
-    """A table; the first column heads its row, numbers stand right, and row number ``own`` is set off."""
+def table(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    caption: str,
+    own: int | None = None,
+    *,
+    stacked: bool = False,
+) -> Markup:
+    """A table; the first column heads its row, numbers stand right, and row number ``own`` is set off.
+
+    ``stacked`` puts intervals under their numbers, where many stand side by side.
+    """
     numeric = [any(isinstance(row[i], int | float | Interval) for row in rows) for i in range(len(headers))]
     head = Markup("").join(
         Markup('<th scope="col"{}>{}</th>').format(_align(numeric[i]), name) for i, name in enumerate(headers)
@@ -26,9 +36,9 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str, 
         for i, row in enumerate(rows)
     )
     return Markup(
-        '<div class="scroll" role="region" aria-label="{0}" tabindex="0"><table><caption>{0}</caption>\n'
+        '<div class="scroll" role="region" aria-label="{0}" tabindex="0"><table{3}><caption>{0}</caption>\n'
         "<thead><tr>{1}</tr></thead>\n<tbody>\n{2}\n</tbody></table></div>"
-    ).format(caption, head, body)
+    ).format(caption, head, body, Markup(' class="stacked"') if stacked else "")
 
 
 def _row(row: Sequence[Cell], numeric: Sequence[bool]) -> Markup:

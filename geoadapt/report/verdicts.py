@@ -9,9 +9,10 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from geoadapt.report.numbers import signed
+from geoadapt.report.numbers import decimals, metric_interval, signed
+from geoadapt.report.wording import channel_words, lead_key, lead_words, unit_words
 
-__all__ = ["Verdict", "from_metrics", "verdict"]
+__all__ = ["Verdict", "from_metrics", "rmse_verdicts", "verdict"]
 
 SHADOWLESS = ("rule", "dl_l8s2_uv")
 """Controls that do not tell shadows: beating them there says nothing."""
@@ -39,6 +40,9 @@ class Verdict:
     lower_is_better: bool = False
     subject: str = ""
     """What the sentence begins with, where it is not about the model itself: ``Instability finds errors``."""
+    unit: str = ""
+    digits: int = 3
+    """Decimals of the difference and its interval."""
 
     @property
     def outcome(self) -> Outcome:
@@ -55,7 +59,9 @@ class Verdict:
             return f"{about} verdict against {self.control}: {self.metric} has no interval."
         words = {"better": "better than", "even": "not better than", "worse": "worse than"}[self.outcome]
         words = f"{self.subject} {words}" if self.subject else words.capitalize()
-        numbers = f"{signed(self.difference)} ({self.level} % interval {signed(self.low)} … {signed(self.high)})"
+        difference, low, high = (signed(v, self.digits) for v in (self.difference, self.low, self.high))
+        unit = f" {self.unit}" if self.unit else ""
+        numbers = f"{difference}{unit} ({self.level} % interval {low} … {high})"
         return f"{words} {self.control}: {self.metric} {numbers}."
 
 
@@ -82,4 +88,31 @@ def from_metrics(metrics: Mapping[str, float], controls: Mapping[str, str], clas
             ends = ("", "_low", "_high")
             gain, low, high = (metrics.get(f"{who}/iou_gain{end}/{name}", float("nan")) for end in ends)
             found.append(Verdict(control, f"{name} IoU", gain, low, high))
+    return found
+
+
+def rmse_verdicts(
+    metrics: Mapping[str, float],
+    controls: Mapping[str, str],
+    channel: str,
+    lead: float,
+    unit: str = "",
+    level: int = 90,
+    *,
+    named: bool = True,
+) -> list[Verdict]:
+    """Verdicts on a forecast at one lead time [h] from ``WHO/rmse_gain…/CHANNEL/LEADh``, one per control.
+
+    A gain is the control's RMSE minus the model's; the sentence gives the model's minus the control's. Where there is
+    but one channel it need not be ``named``.
+    """
+    metric = f"RMSE{f' of {channel_words(channel)}' if named else ''} at {lead_words(lead)}"
+    found = []
+    for who, control in controls.items():
+        gain = metric_interval(metrics, who, f"rmse_gain/{channel}/{lead_key(lead)}")
+        ends = (0 - gain.value, 0 - gain.high, 0 - gain.low)
+        digits = decimals(ends)
+        found.append(
+            Verdict(control, metric, *ends, level=level, lower_is_better=True, unit=unit_words(unit), digits=digits)
+        )
     return found
