@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoadapt.cubes.classes import NODATA
+from geoadapt.metrics.blocks import draw_blocks
 
 __all__ = ["Counts", "accuracy", "block_counts", "bootstrap", "confusion", "f1", "iou", "mean_iou", "scores"]
 
@@ -103,6 +104,5 @@ def bootstrap(
     count = len(next(iter(blocks.values())))
     if count == 0:
         return {who: score(np.zeros((draws, *matrices.shape[1:]))) for who, matrices in blocks.items()}
-    rng = np.random.default_rng(seed)
-    times = rng.multinomial(count, np.full(count, 1 / count), size=draws).astype(np.float64)
+    times = draw_blocks(count, draws, seed)
     return {who: score(np.tensordot(times, matrices.astype(np.float64), axes=1)) for who, matrices in blocks.items()}
