@@ -14,22 +14,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean
-from typing import Any
 
-from geoadapt.cli.compose import compose
-from geoadapt.config import job_from_plain
-from geoadapt.errors import GeoadaptError
+from benchmarks import runs
+from benchmarks.runs import Run, spread, verdicts
 
 RECORD = Path(__file__).parent / "results" / "clouds.json"
 SCENES = {"landsat7": "Sentinel-2 → Landsat-7", "sentinel2": "Landsat-7 → Sentinel-2"}
@@ -54,7 +45,6 @@ PROBE = (
     *("train.steps=400", "train.lr=1e-2", "infer.threshold=null"),
 )
 """A linear layer alone learns slowly: at the rate of the whole model its validation score still rises at the end."""
-Run = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +82,11 @@ class Planned:
         """Where it goes."""
         return root / self.kind / self.backbone / f"{self.scene}-{self.seed}"
 
+    def task(self, root: Path) -> runs.Task:
+        """The run, as it is carried out."""
+        name = f"{self.kind} {self.backbone} {self.scene} seed {self.seed}"
+        return runs.Task(name, self.words, self.folder(root))
+
 
 def plan(kinds: Sequence[str], backbones: Iterable[str], seeds: Sequence[int], more: Sequence[str]) -> list[Planned]:
     """The runs of the tables; seeds come last, so that a table that is not finished is even."""
@@ -120,85 +115,23 @@ def _words(kind: str, choice: Choice, scene: str, seed: int, more: Sequence[str]
 
 
 def finished(planned: Planned, root: Path) -> dict[str, float] | None:
-    """The metrics of a run that is whole and was made by the same configuration.
-
-    A key that the stored one lacks had its default, and one that this process does not know came later.
-    """
-    from omegaconf import OmegaConf
-    from yaml import YAMLError
-
-    folder = planned.folder(root)
-    try:
-        metrics: dict[str, float] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        stored: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
-        wanted = _composed(planned.words)
-        same = asdict(job_from_plain(_known(stored, wanted))) == wanted
-    except (OSError, ValueError, AttributeError, YAMLError, GeoadaptError):
-        return None
-    return metrics if same else None
-
-
-@cache
-def _composed(words: tuple[str, ...]) -> Run:
-    return asdict(compose(words))
-
-
-def _known(stored: Run, wanted: Run) -> Run:
-    """What is stored, without the keys that are not among the wanted."""
-    return {
-        part: {key: value for key, value in stored[part].items() if key in keys}
-        if isinstance(keys, dict)
-        else stored[part]
-        for part, keys in wanted.items()
-        if part in stored
-    }
-
-
-def run(planned: Planned, root: Path) -> str:
-    """Run ``geoadapt train`` in a process of its own; gives what went wrong, or nothing."""
-    folder = planned.folder(root)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "metrics.json").unlink(missing_ok=True)  # of another configuration: it must not pass for this run's
-    console = folder / "console.txt"
-    words = [sys.executable, "-m", "geoadapt", "train", *planned.words, f"hydra.run.dir={folder}"]
-    with console.open("w", encoding="utf-8") as stream:
-        status = subprocess.run(words, stdout=stream, stderr=subprocess.STDOUT, check=False).returncode
-    if status == 0 and finished(planned, root) is not None:
-        return ""
-    lines = console.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return f"exit status {status}: {lines[-1] if lines else 'it said nothing'}"
-
-
-def run_missing(planned: Sequence[Planned], root: Path) -> list[str]:
-    """Run what is not finished, one after the other; a run that fails does not stop the others and is given back."""
-    failures = []
-    for index, one in enumerate(planned, 1):
-        name = f"[{index}/{len(planned)}] {one.kind} {one.backbone} {one.scene} seed {one.seed}"
-        if finished(one, root) is not None:
-            print(f"{name}: finished before", flush=True)
-            continue
-        begin = time.perf_counter()
-        problem = run(one, root)
-        print(f"{name}: {problem or 'done'}, {time.perf_counter() - begin:.0f} s", flush=True)
-        if problem:
-            failures.append(f"{name}: {problem}")
-    return failures
+    """The metrics of a run that is whole and was made by the same configuration."""
+    return runs.finished_in(planned.words, planned.folder(root))
 
 
 def collect(planned: Iterable[Planned], root: Path) -> Run:
     """The record of the finished runs: scores and gains by kind, backbone, scene and seed, with date and machine."""
-    runs = []
+    found = []
     for one in planned:
-        found = finished(one, root)
-        if found is None:
+        scored = finished(one, root)
+        if scored is None:
             continue
-        whos = sorted({key.partition("/")[0] for key in found} & {"test", *COMMON, *AGAINST})
-        kept = {f"{who}/{key}": found.get(f"{who}/{key}") for who in whos for key in KEPT}
-        kept |= {f"{who}/{key}": found.get(f"{who}/{key}") for who in whos if who != "test" for key in GAINS}
+        whos = sorted({key.partition("/")[0] for key in scored} & {"test", *COMMON, *AGAINST})
+        kept = {f"{who}/{key}": scored.get(f"{who}/{key}") for who in whos for key in KEPT}
+        kept |= {f"{who}/{key}": scored.get(f"{who}/{key}") for who in whos if who != "test" for key in GAINS}
         head = {"kind": one.kind, "backbone": one.backbone, "test": one.scene, "seed": one.seed}
-        runs.append(head | {"seconds": found["run/seconds"], "metrics": kept})
-    machine = f"{platform.machine()}, {os.cpu_count()} cores"
-    return {"date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine, "runs": runs}
+        found.append(head | {"seconds": scored["run/seconds"], "metrics": kept})
+    return {**runs.made_on(), "runs": found}
 
 
 def tables(record: Run) -> str:
@@ -209,15 +142,15 @@ def tables(record: Run) -> str:
     return "\n\n".join([*filter(None, parts), f"{record['date']}, {record['machine']}."])
 
 
-def score_table(runs: Sequence[Run]) -> str:
+def score_table(found: Sequence[Run]) -> str:
     """A row per entry: mean IoU over the seeds and their range, in both directions."""
-    if not runs:
+    if not found:
         return ""
-    present = [key for key in BACKBONES if any(run["backbone"] == key for run in runs)]
-    first = [run for run in runs if run["backbone"] == present[0]]
+    present = [key for key in BACKBONES if any(run["backbone"] == key for run in found)]
+    first = [run for run in found if run["backbone"] == present[0]]
     lines = [*_head(first), *(_row(name, who, first) for who, name in COMMON.items())]
     for key in present:
-        own = [run for run in runs if run["backbone"] == key]
+        own = [run for run in found if run["backbone"] == key]
         lines.append(_row(f"**{BACKBONES[key].name}**, LoRA", "test", own))
         if BACKBONES[key].pretrained:
             lines.append(_row("– random weights in its place", "random_backbone", own))
@@ -226,27 +159,27 @@ def score_table(runs: Sequence[Run]) -> str:
     return "\n".join([*lines, "", note])
 
 
-def verdict_table(runs: Sequence[Run]) -> str:
+def verdict_table(found: Sequence[Run]) -> str:
     """Per backbone, in how many runs it is better / not different / worse, by paired 90 % intervals over blocks."""
-    if not runs:
+    if not found:
         return ""
     cells = [f"{spoken}: {metric[4:]}" for who, spoken in AGAINST.items() for metric in _asked(who)]
     lines = [f"| better / no difference / worse than | {' | '.join(cells)} |", "|---" * (1 + len(cells)) + "|"]
     for key, choice in BACKBONES.items():
-        own = [run for run in runs if run["backbone"] == key]
+        own = [run for run in found if run["backbone"] == key]
         if own:
-            found = [_verdict(own, who, metric) for who in AGAINST for metric in _asked(who)]
-            lines.append(f"| {choice.name}, LoRA ({len(own)} runs) | {' | '.join(found)} |")
+            said = [_verdict(own, who, metric) for who in AGAINST for metric in _asked(who)]
+            lines.append(f"| {choice.name}, LoRA ({len(own)} runs) | {' | '.join(said)} |")
     return "\n".join(lines)
 
 
-def probe_table(runs: Sequence[Run]) -> str:
+def probe_table(found: Sequence[Run]) -> str:
     """Frozen features under one linear layer: pre-trained beside random weights, and the verdict."""
-    if not runs:
+    if not found:
         return ""
-    lines = _head(runs)
+    lines = _head(found)
     for key, choice in BACKBONES.items():
-        own = [run for run in runs if run["backbone"] == key]
+        own = [run for run in found if run["backbone"] == key]
         if own:
             lines.append(_row(f"**{choice.name}**, frozen, linear layer", "test", own))
             lines.append(_row("– random weights in its place", "random_backbone", own))
@@ -255,28 +188,22 @@ def probe_table(runs: Sequence[Run]) -> str:
     return "\n".join(lines)
 
 
-def _head(runs: Sequence[Run]) -> list[str]:
-    seeds = sorted({run["seed"] for run in runs})
+def _head(found: Sequence[Run]) -> list[str]:
+    seeds = sorted({run["seed"] for run in found})
     cells = " | ".join(f"{direction}: cloud | shadow" for direction in SCENES.values())
     of = f"IoU, mean of {len(seeds)} seeds" if len(seeds) > 1 else "IoU"
     return [f"| {of} | trained | {cells} |", "|---" * (2 + len(METRICS) * len(SCENES)) + "|"]
 
 
-def _row(name: str, who: str, runs: Sequence[Run]) -> str:
-    trained = {run["metrics"].get(f"{who}/parameters") for run in runs} - {None}
+def _row(name: str, who: str, found: Sequence[Run]) -> str:
+    trained = {run["metrics"].get(f"{who}/parameters") for run in found} - {None}
     cells = [f"{max(trained):,.0f}" if trained and max(trained) else "–"]
     for scene in SCENES:
         for metric in METRICS:
-            values = [run["metrics"].get(f"{who}/{metric}") for run in runs if run["test"] == scene]
+            values = [run["metrics"].get(f"{who}/{metric}") for run in found if run["test"] == scene]
             known = [] if metric not in _asked(who) else [value for value in values if value is not None]
-            cells.append(_spread(known) if known else "–")
+            cells.append(spread(known) if known else "–")
     return f"| {name} | {' | '.join(cells)} |"
-
-
-def _spread(values: Sequence[float]) -> str:
-    """The mean, and the range where there is one to see."""
-    low, high = min(values), max(values)
-    return f"{mean(values):.3f}" + (f" ({low:.3f}–{high:.3f})" if high - low > 5e-4 else "")
 
 
 def _asked(who: str) -> tuple[str, ...]:
@@ -284,12 +211,9 @@ def _asked(who: str) -> tuple[str, ...]:
     return METRICS[:1] if who == "rule" else METRICS
 
 
-def _verdict(runs: Sequence[Run], who: str, metric: str) -> str:
+def _verdict(found: Sequence[Run], who: str, metric: str) -> str:
     name = metric.partition("/")[2]
-    ends = [[run["metrics"].get(f"{who}/iou_gain_{end}/{name}") for end in ("low", "high")] for run in runs]
-    known = [(low, high) for low, high in ends if low is not None and high is not None]
-    better, worse = sum(low > 0 for low, _ in known), sum(high < 0 for _, high in known)
-    return f"{better} / {len(known) - better - worse} / {worse}" if known else "–"
+    return verdicts(found, f"{who}/iou_gain_low/{name}", f"{who}/iou_gain_high/{name}")
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -308,7 +232,8 @@ def main(words: Sequence[str] | None = None) -> int:
         print(tables(json.loads((given.record or RECORD).read_text(encoding="utf-8"))))
         return 0
     seeds = [int(seed) for seed in given.seeds.split(",")]
-    failures = run_missing(plan(kinds, given.only or BACKBONES, seeds, given.overrides), given.folder)
+    planned = plan(kinds, given.only or BACKBONES, seeds, given.overrides)
+    failures = runs.run_missing([one.task(given.folder) for one in planned])
     record = collect(plan(("adapted", "probe"), BACKBONES, seeds, given.overrides), given.folder)
     target = given.record or (None if given.overrides else RECORD)
     if target is not None:

@@ -28,6 +28,21 @@ def pretraining(config: Any) -> list[str]:
     return [*made["simulated"], *made["real"]]
 
 
+def simulated_weather(config: Any) -> list[str]:
+    """Simulated planets under ``config.root``, unless they are there; returns their names."""
+    from data_pipelines.simulate.weather import member_path, write_weather
+
+    root = write_weather(
+        Path(config.root),
+        years=config.years,
+        members=config.members,
+        seed=config.seed,
+        interval_hours=config.interval_hours,
+        truncation=config.truncation,
+    )
+    return [member_path(root, member).name for member in range(config.members)]
+
+
 def brought(config: Any) -> list[str]:
     """Names of a public data set's images, once its folders are checked; an error says what to download."""
     from data_pipelines.cloud_datasets import check_dataset
@@ -43,6 +58,8 @@ def mixed(config: Any) -> list[str]:
 PIPELINES: dict[str, Callable[[Any], list[str]]] = {
     "simulated": simulated,
     "pretraining": pretraining,
+    "simulated_weather": simulated_weather,
+    "weather_pretraining": simulated_weather,
     "mixed": mixed,
     "hrc_whu": brought,
     "gf12ms_whu_gf1": brought,

@@ -31,7 +31,7 @@ from geoadapt.model import AdaptedModel, build_model, image_batch
 from geoadapt.registry import from_plain, look_up
 from geoadapt.report.numbers import number
 
-__all__ = ["FORMAT", "Bundle", "BundleCard", "load_bundle", "save_bundle"]
+__all__ = ["FORMAT", "Bundle", "BundleCard", "load_bundle", "read_card", "restore_model", "save_bundle"]
 
 FORMAT = 1
 CARD = "bundle.json"
@@ -66,6 +66,8 @@ class BundleCard:
     """Cloud where its probability reaches this; None = the most probable class. Its metrics were measured so."""
     chip: int = 64
     """Side of the chips that it was trained on [px]."""
+    forecast: dict[str, Any] | None = None
+    """Of a forecaster: how it steps, on which grid, at which leads it was tested, and what its baselines are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +117,25 @@ class Bundle:
         return out
 
 
-def save_bundle(path: Path, model: AdaptedModel, card: BundleCard, baselines: Mapping[str, object]) -> Path:
+def save_bundle(
+    path: Path,
+    model: AdaptedModel,
+    card: BundleCard,
+    baselines: Mapping[str, object],
+    more: Mapping[str, Mapping[str, Tensor]] | None = None,
+) -> Path:
     """Write the bundle, whole or not at all; returns its path.
 
-    ``baselines`` holds the fitted simple models by name, so that ``evaluate`` on other data can score them too.
+    ``baselines`` holds the fitted simple models by name, so that ``evaluate`` on other data can score them too;
+    ``more`` further tensors by the name of their file.
     """
     from safetensors.torch import save_file
 
     with staged_folder(path) as part:
         model.attached.save(part / "adapter")
         save_file({k: v.contiguous() for k, v in model.head.state_dict().items()}, part / HEAD)
+        for name, tensors in (more or {}).items():
+            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part / f"{name}.safetensors")
         (part / "baselines").mkdir()
         for name, baseline in baselines.items():
             save_file(_baseline_state(name, baseline), part / "baselines" / f"{name}.safetensors")
@@ -145,6 +156,16 @@ def load_bundle(
     """
     folder = as_path(path)
     card, digest = read_card(folder)
+    if card.forecast is not None:
+        raise GeoadaptError(folder, f"is a bundle of the task {card.task}", "geoadapt forecast FILE --bundle …")
+    model = restore_model(folder, card, _inputs(card), weights=weights, allow_mismatch=allow_mismatch)
+    return Bundle(folder, card, model.to(device), model.spec.multiple, digest)
+
+
+def restore_model(
+    folder: Path, card: BundleCard, inputs: HeadInputs, *, weights: str | None = None, allow_mismatch: bool = False
+) -> AdaptedModel:
+    """The model that a card describes, its adapter merged; raises what ``load_bundle`` raises."""
     backbone: Any = from_plain(
         look_up(BACKBONES, str(card.backbone.get("name")), "backbone").config, card.backbone, "backbone"
     )
@@ -154,7 +175,7 @@ def load_bundle(
         backbone,
         from_plain(look_up(ADAPTERS, str(card.adapter.get("name")), "adapter").config, card.adapter, "adapter"),
         from_plain(look_up(HEADS, str(card.head.get("name")), "head").config, card.head, "head"),
-        _inputs(card),
+        inputs,
         card.channels,
         card.seed,
     )
@@ -170,7 +191,7 @@ def load_bundle(
     load_into(model.head, folder / HEAD)
     model.attached.merge()
     model.eval().requires_grad_(False)
-    return Bundle(folder, card, model.to(device), model.spec.multiple, digest)
+    return model
 
 
 def read_card(folder: Path) -> tuple[BundleCard, str]:
@@ -270,6 +291,14 @@ def _readme(card: BundleCard) -> str:
         f"# {card.name}\n{simulated}\n"
         f"Task {card.task}; backbone {card.source.get('name')} ({state}), adapter {card.adapter['name']}, "
         f"head {card.head['name']}.\nChannels: {', '.join(card.channels)} [{card.units}].\n"
-        f"Classes: {', '.join(f'{c.value} {c.name}' for c in card.classes)}.\n{rule}Data: {card.data}.\n\n"
+        f"{_told(card)}{rule}Data: {card.data}.\n\n"
         f"    {card.command}\n\n| metric | value |\n|---|---|\n{scores}\n"
     )
+
+
+def _told(card: BundleCard) -> str:
+    """What comes out: classes, or states at lead times."""
+    if card.forecast is None:
+        return f"Classes: {', '.join(f'{c.value} {c.name}' for c in card.classes)}.\n"
+    step, leads = card.forecast["step"] / 3600, ", ".join(f"{lead:g}" for lead in card.forecast["leads"])
+    return f"Forecasts in steps of {step:g} h from {card.forecast['frames']} states; tested at {leads} h.\n"

@@ -32,6 +32,13 @@ __all__ = [
 
 CONTROLS = ("rule", "lda", "unet", "random_backbone", "full_finetune")
 """What a result is compared with, on the same pixels, in the same run: all of these, unless others are named."""
+FORECAST_CONTROLS = (
+    *("persistence", "climatology", "damped", "eof_ridge", "cnn"),
+    *("random_backbone", "full_finetune", "zero_shot"),
+)
+"""The same for forecasts, on the same dates."""
+CONTROLS_OF = {"forecasting": FORECAST_CONTROLS, "pretraining": (), "weather_pretraining": ()}
+"""Task → its controls, where they are not those of segmentation."""
 PUBLISHED = ("dl_l8s2_uv", "start")
 """What stands beside them where it is named: a published model; the bundle of ``train.start``, which always does."""
 SELECTIONS = ("validation", "crafted_shifts")
@@ -71,7 +78,9 @@ class TrainConfig:
     them: other air, other bands, other resolutions and so on, except for what the augmentation draws anyway.
     With twelve shifts, as by default, a validation costs twelve times as much."""
     controls: str = "all"
-    """``all``, ``none``, or a comma-separated choice of rule, lda, unet, random_backbone, full_finetune."""
+    """``all`` of the task's, ``none``, or a comma-separated choice: of rule, lda, unet, random_backbone, full_finetune
+    for clouds; of persistence, climatology, damped, eof_ridge, cnn, random_backbone,
+    full_finetune, zero_shot for forecasts."""
     start: str | None = None
     """A bundle whose adapter and head the fit starts from; ``shipped`` is the one that comes with the package."""
     resume: str | None = None
@@ -114,12 +123,12 @@ class TrainConfig:
             raise GeoadaptError("train.max_minutes", f"{self.max_minutes}", "choose more than 0, or null for no limit")
         _among("train.select", self.select, SELECTIONS)
         for name in self.chosen_controls():
-            _among("train.controls", name, (*CONTROLS, *PUBLISHED))
+            _among("train.controls", name, tuple(dict.fromkeys((*CONTROLS, *FORECAST_CONTROLS, *PUBLISHED))))
 
-    def chosen_controls(self) -> tuple[str, ...]:
-        """The controls by name, in their fixed order where all are wanted."""
+    def chosen_controls(self, task: str = "cloud_segmentation") -> tuple[str, ...]:
+        """The controls by name; all that the task has, in their fixed order, where all are wanted."""
         if self.controls in ("all", "none"):
-            return CONTROLS if self.controls == "all" else ()
+            return CONTROLS_OF.get(task, CONTROLS) if self.controls == "all" else ()
         return tuple(name.strip() for name in self.controls.split(",") if name.strip())
 
 

@@ -97,6 +97,8 @@ def build_model(
         torch.manual_seed(seed)
         attached = attach(encoder, adapter)
         decoder = build(HEADS, head, spec, inputs)
+        if hasattr(encoder, "readout_kernels") and hasattr(decoder, "start"):
+            decoder.start(encoder.readout_kernels(channels))
     return AdaptedModel(attached, decoder, spec, _sensor(backbone, spec))
 
 

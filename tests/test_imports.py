@@ -27,7 +27,20 @@ HOUSE = (
         "adapters",
         "baselines",
     ),
-    *("model", "bundle", "tasks", "config", "inference", "training", "leaderboard", "cli", "__main__"),
+    *(
+        "model",
+        "standard",
+        "forecast",
+        "bundle",
+        "forecast_bundle",
+        "tasks",
+        "config",
+        "inference",
+        "training",
+        "leaderboard",
+        "cli",
+        "__main__",
+    ),
 )
 """From the ground up: a part of the package imports only what stands before it."""
 LEVEL = {name: level for level, name in enumerate(HOUSE)}

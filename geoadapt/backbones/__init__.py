@@ -3,7 +3,7 @@
 One file per family; the dict below is the whole registry.
 """
 
-from geoadapt.backbones.config import DlL8s2UvConfig, GalileoConfig, PrithviEoConfig, SmallEoConfig
+from geoadapt.backbones.config import DlL8s2UvConfig, GalileoConfig, PrithviEoConfig, SmallEoConfig, SmallWxConfig
 from geoadapt.registry import Entry
 
 __all__ = ["BACKBONES"]
@@ -13,6 +13,7 @@ BACKBONES: dict[str, Entry] = {
     "galileo_tiny": Entry(GalileoConfig, "geoadapt.backbones.galileo:build"),
     "galileo_base": Entry(GalileoConfig, "geoadapt.backbones.galileo:build"),
     "small_eo": Entry(SmallEoConfig, "geoadapt.backbones.prithvi_eo:build"),
+    "small_wx": Entry(SmallWxConfig, "geoadapt.backbones.small_wx:build"),
     "dl_l8s2_uv": Entry(DlL8s2UvConfig, "geoadapt.backbones.dl_l8s2_uv:build"),
     "prithvi_eo_v1_100": Entry(PrithviEoConfig, "geoadapt.backbones.prithvi_eo:build"),
     "prithvi_eo_v2_tiny_tl": Entry(PrithviEoConfig, "geoadapt.backbones.prithvi_eo:build"),

@@ -12,6 +12,7 @@ __all__ = [
     "GalileoConfig",
     "PrithviEoConfig",
     "SmallEoConfig",
+    "SmallWxConfig",
 ]
 
 
@@ -148,3 +149,39 @@ class SmallEoConfig(PrithviEoConfig):
     decoder_width: int = 96
     decoder_depth: int = 2
     decoder_heads: int = 6
+
+
+@dataclass
+class SmallWxConfig:
+    """A small weather backbone of our own: any variables and levels, any regular grid of latitude and longitude."""
+
+    name: str = "small_wx"
+    weights: str | None = None
+    """A folder or file; None looks in GEOADAPT_WEIGHTS, then among what ships."""
+    random_weights: bool = False
+    """The control: the same architecture with weights drawn from ``seed``."""
+    seed: int = 0
+    patch_size: int = 1
+    """Side of the squares of cells that are averaged into a token; larger for fine grids."""
+    width: int = 64
+    depth: int = 6
+    heads: int = 4
+    """Half of them look along the row, half along the column."""
+    mlp_ratio: float = 2.0
+    waves: int = 24
+    """Waves of latitude and longitude that tell the place: up to so many around the globe."""
+    code: int = 64
+    """Width of the network that makes a channel's kernels from its name."""
+    drop_path: float = 0.0
+    """Chance that a sample skips a branch, in training only."""
+
+    def __post_init__(self) -> None:
+        for name in ("patch_size", "width", "depth", "heads", "waves", "code"):
+            if getattr(self, name) < 1:
+                raise GeoadaptError(f"backbone.{name}", f"{getattr(self, name)}", "choose 1 or more")
+        if self.width % self.heads or self.heads % 2:
+            raise GeoadaptError("backbone.heads", f"{self.heads} for a width of {self.width}", "choose an even divisor")
+        if not 0 <= self.drop_path < 1:
+            raise GeoadaptError("backbone.drop_path", f"{self.drop_path}", "choose 0 or more and less than 1")
+        if not self.mlp_ratio > 0:
+            raise GeoadaptError("backbone.mlp_ratio", f"{self.mlp_ratio}", "choose a positive number, such as 2")

@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     "demo": "geoadapt.cli.run_demo",
     "train": "geoadapt.cli.train",
     "predict": "geoadapt.cli.predict",
+    "forecast": "geoadapt.cli.forecast",
     "evaluate": "geoadapt.cli.evaluate",
     "inspect": "geoadapt.cli.inspect",
     "list": "geoadapt.cli.catalogue",

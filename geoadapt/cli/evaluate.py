@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from geoadapt.cli.compose import as_yaml, compose, run_jobs
+from geoadapt.cli.evaluate_forecast import FLAGS, plan_forecaster, plan_stored
 from geoadapt.cli.grammar import Flag, Request, Verb
 from geoadapt.cli.predict import bundle_folder
 from geoadapt.cli.train import data_note, headline, make_data, outline
@@ -21,6 +22,10 @@ LOG = logging.getLogger(__name__)
 
 
 def _plan(request: Request) -> Callable[[], int]:
+    if "--bundle" in request.flags:
+        return plan_forecaster(request)
+    if "--truth" in request.flags:
+        return plan_stored(request)
     if len(request.paths) != 1:
         found = ", ".join(request.paths) or "none is named"
         raise GeoadaptError("evaluate", f"takes one bundle: {found}", "geoadapt evaluate BUNDLE data=… data.root=…")
@@ -74,14 +79,18 @@ def _run(request: Request, bundle: Path) -> int:
 
 
 VERB = Verb(
-    summary="score a bundle, and the simple models it carries, on labelled data; writes metrics and a page",
+    summary="score a bundle, and the simple models it carries, on other data; or a stored forecast against truth",
     plan=_plan,
-    paths="BUNDLE",
+    paths="BUNDLE|FILE",
     flags=(
-        Flag("--weights", "where the backbone's weights are, if not in GEOADAPT_WEIGHTS", value="PATH"),
+        *FLAGS,
         Flag("--allow-mismatch", "use the backbone at hand although the bundle was trained on another"),
         Flag("--dry-run", "check the bundle and the data, and stop"),
     ),
     sections=("data", "infer", "runtime", "train", "seed", "hydra"),
-    examples=("geoadapt evaluate outputs/run/bundle data=csmask data.test=[sentinel2] hydra.run.dir=DIR",),
+    examples=(
+        "geoadapt evaluate outputs/run/bundle data=csmask data.test=[sentinel2] hydra.run.dir=DIR",
+        "geoadapt evaluate ERA5.nc --bundle outputs/run/bundle hydra.run.dir=DIR",
+        "geoadapt evaluate FC.zarr --truth ERA5.zarr --scores rmse,crps hydra.run.dir=DIR",
+    ),
 )

@@ -26,6 +26,8 @@ class Flag:
     help: str
     value: str = ""
     short: str = ""
+    many: bool = False
+    """It may be given several times; its values come joined by commas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ def parse(verb: Verb, words: Sequence[str], command: str) -> Request:
             break
         if word.startswith("-") and len(word) > 1 and not (verb.paths and os.path.exists(word)):
             flag, value = _flag(word, queue, known)
-            flags[flag.name] = value
+            before = f"{flags[flag.name]}," if flag.many and flag.name in flags else ""
+            flags[flag.name] = before + value
         elif _is_override(word, verb):
             overrides.append(word)
         else:

@@ -23,6 +23,7 @@ CONFIG_SECTIONS = (*GROUPS, *SECTIONS, "experiment", "seed", "hydra")
 LITERAL_KEYS = {
     "backbone.weights",
     "data.root",
+    "data.path",
     "data.images",
     "data.labels",
     "data.class_column",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shlex
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["VERB", "train"]
 
 LOG = logging.getLogger(__name__)
-CHIEF = ("/miou", "/masked_mse")
+PRETRAININGS = ("pretraining", "weather_pretraining")
+MADE = ("simulated", "pretraining", "simulated_weather", "weather_pretraining")
+CHIEF = ("/miou", "/masked_mse", "/error")
 """By which metrics runs are told apart at a glance."""
 
 
@@ -85,7 +88,7 @@ def make_data(job: JobConfig) -> None:
 def outline(job: JobConfig) -> list[str]:
     """What a job would do, in a few lines; raises GeoadaptError where its data are not there."""
     training = f"{job.train.steps} steps of {job.train.batch} chips of {job.train.chip} px, seed {job.seed}"
-    whole = job.task.name == "pretraining"
+    whole = job.task.name in PRETRAININGS
     parts = [] if whole else [f"adapter   {job.adapter.name}", f"head      {job.head.name}"]
     return [
         f"backbone  {job.backbone.name}" + ("" if whole or job.adapter.name == "full" else ", frozen"),
@@ -93,7 +96,7 @@ def outline(job: JobConfig) -> list[str]:
         f"task      {job.task.name}",
         f"data      {job.data.name} in {_data_root(job)}",
         f"training  {training}",
-        *([] if whole else [f"controls  {', '.join(job.train.chosen_controls()) or 'none'}"]),
+        *([] if whole else [f"controls  {', '.join(job.train.chosen_controls(job.task.name)) or 'none'}"]),
     ]
 
 
@@ -106,14 +109,23 @@ def headline(result: RunResult) -> list[str]:
 def closing(result: RunResult) -> str:
     """What came out, where everything is, and what to type next."""
     what, words = "bundle", ["predict", "SCENE", "--bundle", str(result.bundle), "--output", "OUT"]
-    if not (result.bundle / "bundle.json").is_file():
+    card = result.bundle / "bundle.json"
+    if not card.is_file():
         what, chosen = "weights", f"backbone={result.bundle.name}"
-        words = ["train", "experiment=cloud_segmentation", chosen, f"backbone.weights={result.bundle}"]
+        task = "slp_natl" if result.bundle.name == "small_wx" else "cloud_segmentation"
+        words = ["train", f"experiment={task}", chosen, f"backbone.weights={result.bundle}"]
+    elif json.loads(card.read_text(encoding="utf-8")).get("forecast"):
+        words = ["forecast", "FILE", "--bundle", str(result.bundle)]
+        words += ["--init", "DATE", "--lead", "5d", "--output", "FC.zarr"]
     lines = [f"page    {result.page}", f"{what:<8}{result.bundle}", f"next    {shlex.join(['geoadapt', *words])}"]
     return "\n".join([*headline(result), *lines])
 
 
 def _data_root(job: JobConfig) -> str:
+    if hasattr(job.data, "path"):
+        if not job.data.path or not as_path(job.data.path).exists():
+            raise GeoadaptError("data.path", f"'{job.data.path}' does not exist", "name a NetCDF, GRIB or Zarr archive")
+        return str(as_path(job.data.path))
     root, made = as_path(job.data.root), _made_in(job)
     if made == root:
         return f"{root}, made by the run"
@@ -126,7 +138,7 @@ def _data_root(job: JobConfig) -> str:
 def _made_in(job: JobConfig) -> Path | None:
     """The folder in which a run makes its data, or the simulated part of them; None where all are brought."""
     data = job.data.parts()[1] if job.data.name == "mixed" else job.data
-    return as_path(data.root) if data.name in ("simulated", "pretraining") else None
+    return as_path(data.root) if data.name in MADE else None
 
 
 def _plan(request: Request) -> Callable[[], int]:

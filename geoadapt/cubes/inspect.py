@@ -25,9 +25,11 @@ from geoadapt.cubes.dates import time_in_name
 from geoadapt.cubes.described import BandReport, Report
 from geoadapt.cubes.scene import Reading, open_files, scenes_at
 from geoadapt.cubes.sensors import sensor_in_tags
+from geoadapt.cubes.weather_report import weather_report
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.base import Source, SourceInfo
 from geoadapt.io.gdal import local_file, open_dataset, quiet
+from geoadapt.io.grib import is_grib, reads_grib
 from geoadapt.io.listing import SceneFiles
 from geoadapt.io.paths import as_path
 from geoadapt.io.raster import RasterSource
@@ -47,8 +49,8 @@ def inspect(path: str | os.PathLike[str]) -> Report:
     file = local_file(name)
     if file is not None and not file.exists():
         raise GeoadaptError(name, "does not exist", "check the path")
-    if file is not None and is_store(file):
-        return _store_report(file)
+    if file is not None and (is_store(file) or (is_grib(file) and reads_grib())):
+        return weather_report(file) or (_store_report(file) if is_store(file) else _raster_report(name))
     if file is not None and (file.is_dir() or file.suffix.lower() in (".json", ".geojson", ".xml")):
         return _folder_report(name)
     with quiet():
@@ -97,7 +99,7 @@ def _folder_by_gdal(name: str, error: GeoadaptError) -> Report:
 def _first_report(scene: SceneFiles | str) -> Report:
     if isinstance(scene, str):
         if is_store(Path(scene)):
-            return _store_report(Path(scene))
+            return weather_report(Path(scene)) or _store_report(Path(scene))
         with quiet():
             return _raster_report(scene)
     with warnings.catch_warnings():

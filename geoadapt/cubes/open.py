@@ -1,8 +1,8 @@
 """Anything that holds pixels or fields, opened as a labelled cube.
 
-In: a path, a glob, a folder, a SAFE product, a STAC item or collection, a Zarr or NetCDF store. Out: an image cube
-(time, band, y, x), reflectance 0–1 as float32 with NaN where missing and the CRS in ``spatial_ref``; or, from a store
-of fields, the labelled Dataset.
+In: a path, a glob, a folder, a SAFE product, a STAC item or collection, a Zarr, NetCDF or GRIB file. Out: an image cube
+(time, band, y, x), reflectance 0–1 as float32 with NaN where missing and the CRS in ``spatial_ref``; of weather the
+canonical Dataset of ``weather.open_weather``; of other fields the labelled Dataset.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from geoadapt.cubes.area import Area, outline, window_of
 from geoadapt.cubes.assemble import as_cube, read_dask, read_plain
 from geoadapt.cubes.find import RASTER_SUFFIXES, group_scenes
 from geoadapt.cubes.scene import Reading, open_files, scenes_at
-from geoadapt.cubes.store import open_store_cube
+from geoadapt.cubes.store import open_store_cube, weather_cube
+from geoadapt.cubes.weather_files import Candidate, weather_in
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.gdal import local_file
+from geoadapt.io.grib import is_grib, reads_grib
 from geoadapt.io.listing import SceneFiles
 from geoadapt.io.paths import as_path
 from geoadapt.io.zarr_read import is_store
@@ -47,7 +49,7 @@ def open_cube(
     resampling: str = "nearest",
     allow_external: bool = False,
 ) -> xr.DataArray | xr.Dataset:
-    """A labelled cube (time, band, y, x) float32, NaN where missing; or the Dataset of a store of fields.
+    """A labelled cube (time, band, y, x) float32, NaN where missing; or the Dataset of weather and other fields.
 
     Several scenes of one grid are stacked by date. Bands that no metadata name are called ``band_1``…, and what is not
     known as reflectance keeps the numbers that the file declares; ``attrs["units"]`` and ``attrs["notes"]`` say so.
@@ -86,9 +88,26 @@ def open_cube(
     file = local_file(paths[0])
     if len(paths) == 1 and file is not None and file.exists() and is_store(file):
         return open_store_cube(file, reading, bbox, aoi, chunks)
+    found = None if (bbox, aoi, bands) != (None, None, None) else _weather(paths)
+    if found is not None:
+        return weather_cube(found, chunks)
     scenes = _scenes(paths, reading)
     cubes = [_scene_cube(scene, reading, bbox, aoi, chunks) for scene in scenes]
     return cubes[0] if len(cubes) == 1 else _stack(cubes, str(path))
+
+
+def _weather(paths: list[str]) -> list[Candidate] | None:
+    """The fields of weather files; None unless every path is one, GRIB among them where cfgrib is there to tell."""
+    found: list[Candidate] = []
+    for path in paths:
+        file = local_file(path)
+        if file is None or not (is_store(file) or (is_grib(file) and reads_grib())):
+            return None
+        held = weather_in(file)
+        if held is None:
+            return None
+        found += held
+    return found
 
 
 def _expand(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[str]:

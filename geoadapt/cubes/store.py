@@ -1,4 +1,7 @@
-"""Cubes from Zarr and NetCDF stores: an image becomes (time, band, y, x); fields stay the Dataset that they are."""
+"""Cubes from Zarr, NetCDF and GRIB: an image becomes (time, band, y, x), weather the canonical Dataset.
+
+Fields that are no weather stay the Dataset that they are.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ from geoadapt.cubes.area import Area, outline, window_of
 from geoadapt.cubes.assemble import refuse_if_too_big
 from geoadapt.cubes.bands import REFLECTIVE, common_name, match
 from geoadapt.cubes.checks import Sample, check_reflectance
+from geoadapt.cubes.weather import cube_of
+from geoadapt.cubes.weather_files import Candidate, weather_in
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.base import SourceInfo
 from geoadapt.io.vectors import within
@@ -23,7 +28,7 @@ from geoadapt.io.zarr_read import crs_of, image_of, open_store, transform_of
 if TYPE_CHECKING:
     from geoadapt.cubes.scene import Reading
 
-__all__ = ["open_store_cube"]
+__all__ = ["open_store_cube", "weather_cube"]
 
 
 def open_store_cube(
@@ -33,12 +38,15 @@ def open_store_cube(
     aoi: Area | None,
     chunks: int | dict[str, int] | None,
 ) -> xr.DataArray | xr.Dataset:
-    """The cube of a store that holds one image, else its Dataset decoded and otherwise unchanged."""
+    """The cube of a store that holds one image or weather, else its Dataset decoded and otherwise unchanged."""
     sides = {"y": chunks, "x": chunks} if isinstance(chunks, int) else chunks
+    partial = bbox is not None or aoi is not None or reading.channels is not None
+    if not partial and (found := weather_in(path)) is not None:
+        return weather_cube(found, chunks)
     dataset = open_store(path)
     image = image_of(dataset)
     if image is None:
-        if bbox is not None or aoi is not None or reading.channels is not None:
+        if partial:
             raise GeoadaptError(path, "holds fields, not an image", "choose variables and places in the Dataset itself")
         return (
             dataset if chunks is None else dataset.chunk({d: c for d, c in (sides or {}).items() if d in dataset.dims})
@@ -58,6 +66,12 @@ def open_store_cube(
         return cube.chunk(sides)
     refuse_if_too_big(replace(info, height=info.height * cube.sizes["time"]))
     return cube.load()
+
+
+def weather_cube(found: Sequence[Candidate], chunks: int | dict[str, int] | None) -> xr.Dataset:
+    """The canonical cube of weather files, gaps between dates allowed and said; ``chunks`` of one number are sides."""
+    sides = {"latitude": chunks, "longitude": chunks} if isinstance(chunks, int) else chunks
+    return cube_of(found, gaps="allow", chunks=sides)
 
 
 def _named(image: xr.DataArray, reading: Reading, path: Path) -> xr.DataArray:

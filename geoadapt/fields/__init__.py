@@ -10,6 +10,9 @@ from geoadapt.fields.config import (
     MixedConfig,
     PretrainingDataConfig,
     SimulatedConfig,
+    SimulatedWeatherConfig,
+    WeatherConfig,
+    WeatherPretrainingDataConfig,
 )
 from geoadapt.registry import Entry
 
@@ -26,5 +29,8 @@ DATASETS: dict[str, Entry] = {
     "cloudsen12_high_l1c": Entry(CloudDatasetConfig, "geoadapt.fields.cloud_datasets:build"),
     "cloudsen12_high_l2a": Entry(CloudDatasetConfig, "geoadapt.fields.cloud_datasets:build"),
     "l8_biome": Entry(CloudDatasetConfig, "geoadapt.fields.cloud_datasets:build"),
+    "simulated_weather": Entry(SimulatedWeatherConfig, "geoadapt.fields.weather:build_simulated"),
+    "weather_pretraining": Entry(WeatherPretrainingDataConfig, "geoadapt.fields.weather_archives:build"),
+    "weather": Entry(WeatherConfig, "geoadapt.fields.weather:build"),
     "mixed": Entry(MixedConfig, "geoadapt.fields.mixed:build"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from geoadapt.fields.features import BackboneSpec, Features
@@ -20,6 +21,14 @@ class LinearHead(nn.Module):
         super().__init__()
         self.project = nn.Conv2d(width, classes * stride * stride, 1)
         self.shuffle = nn.PixelShuffle(stride)
+
+    def start(self, kernels: Tensor) -> None:
+        """Begin with a readout (k, d) that was pre-trained, the same for all pixels of a patch."""
+        with torch.no_grad():
+            pixels = self.project.weight.shape[0] // len(kernels)
+            self.project.weight.copy_(kernels.repeat_interleave(pixels, 0)[..., None, None])
+            if self.project.bias is not None:
+                self.project.bias.zero_()
 
     def forward(self, features: Features, batch: Batch) -> Tensor:
         """Scores (b, t, k, h, w) on the grid of the batch's image."""

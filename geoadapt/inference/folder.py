@@ -70,8 +70,9 @@ def write_run(
     bundle_hash: str,
     command: str,
     began: float,
+    items: str = "scenes",
 ) -> Path:
-    """Write ``run.json``: command, configuration, versions, times and how every scene ended."""
+    """Write ``run.json``: command, configuration, versions, times and how every scene, or what ``items`` are, ended."""
     counts = {status: sum(r.status == status for r in results) for status in ("done", "skipped", "failed")}
     plain = {
         "command": command,
@@ -87,7 +88,7 @@ def write_run(
         "began": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
         "seconds": round(time.time() - began, 3),
         "counts": {**counts, "not_reached": total - len(results)},
-        "scenes": [_scene(folder, result) for result in results],
+        items: [_scene(folder, result) for result in results],
     }
     return write_text(folder / "run.json", json.dumps(plain, indent=2, ensure_ascii=False, default=str) + "\n")
 

@@ -59,7 +59,8 @@ def open_store(path: Path, chunks: object = None, *, decode: bool = True, decode
         if is_zarr(path):
             store, consolidated = _zarr_store(path)
             return xr.open_dataset(store, engine="zarr", consolidated=consolidated, **options)
-        return xr.open_dataset(path, **options)
+        # An engine that is named keeps xarray from importing every other one, GRIB's among them, to ask if it would.
+        return xr.open_dataset(path, engine="netcdf4", **options)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, zipfile.BadZipFile) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise GeoadaptError(path, f"no Zarr or NetCDF store that can be read: {reason}", "is it complete?") from error

@@ -1,11 +1,18 @@
 """What is asked of a model: target, loss, metrics, and how a prediction becomes a cube again."""
 
 from geoadapt.registry import Entry
-from geoadapt.tasks.config import CloudSegmentationConfig, PretrainingConfig
+from geoadapt.tasks.config import (
+    CloudSegmentationConfig,
+    ForecastingConfig,
+    PretrainingConfig,
+    WeatherPretrainingConfig,
+)
 
 __all__ = ["TASKS"]
 
 TASKS: dict[str, Entry] = {
     "cloud_segmentation": Entry(CloudSegmentationConfig, "geoadapt.tasks.cloud_segmentation:build"),
+    "forecasting": Entry(ForecastingConfig, "geoadapt.tasks.forecasting:build"),
     "pretraining": Entry(PretrainingConfig, "geoadapt.training.pretrain:build"),
+    "weather_pretraining": Entry(WeatherPretrainingConfig, "geoadapt.training.pretrain_weather:pretrain_weather"),
 }

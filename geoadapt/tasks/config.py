@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 
 from geoadapt.errors import GeoadaptError, nearest
 
-__all__ = ["LOSS_NAMES", "CloudSegmentationConfig", "PretrainingConfig"]
+__all__ = [
+    "LOSS_NAMES",
+    "CloudSegmentationConfig",
+    "ForecastingConfig",
+    "PretrainingConfig",
+    "WeatherPretrainingConfig",
+]
 
 LOSS_NAMES = ("ce", "focal", "dice", "lovasz")
 CLASS_WEIGHTS = ("none", "balanced")
@@ -50,3 +56,70 @@ class PretrainingConfig:
     def __post_init__(self) -> None:
         if not 0 < self.hide < 1:
             raise GeoadaptError("task.hide", f"{self.hide}", "choose more than 0 and less than 1")
+
+
+@dataclass
+class ForecastingConfig:
+    """The next states of a field from its last ones; a model rolls out by feeding on what it predicted."""
+
+    name: str = "forecasting"
+    frames: int = 3
+    """Past states that the model sees."""
+    leads: tuple[int, ...] = (24, 72, 120)
+    """Lead times that are reported [h]; multiples of data.step."""
+    anomalies: str = "season"
+    """What is taken out of the states: the climatology of place and date (``season``), the mean of the ``place``, or
+    of the ``channel``."""
+    output: str = "tendency"
+    """What the head predicts: the ``tendency``, or the ``state``."""
+    loss: str = "mse"
+    """``mse`` or ``mae`` of errors in usual changes, weighted by the cosine of latitude."""
+    weights: dict[str, float] = field(default_factory=dict)
+    """Channel → weight in the loss; those that are not named weigh 1."""
+    rollout: tuple[int, ...] = (1,)
+    """Steps that are fitted one after the other, such as [1, 3]: each number for an equal share of the fit."""
+    through: str = "all"
+    """Gradients go through ``all`` steps of a roll-out, or by ``pushforward`` through each alone."""
+    checkpointing: bool = False
+    """Compute each step of a roll-out anew for its gradient: less memory, more time."""
+
+    def __post_init__(self) -> None:
+        if self.frames < 1:
+            raise GeoadaptError("task.frames", f"{self.frames}", "choose 1 or more")
+        for name in ("leads", "rollout"):
+            values = getattr(self, name)
+            if not values or any(v < 1 for v in values) or list(values) != sorted(values):
+                raise GeoadaptError(f"task.{name}", f"{list(values)}", "name one or more, ascending, from 1")
+        for name, known in (
+            ("anomalies", ("season", "place", "channel")),
+            ("output", ("tendency", "state")),
+            ("loss", ("mse", "mae")),
+            ("through", ("all", "pushforward")),
+        ):
+            if getattr(self, name) not in known:
+                raise GeoadaptError(f"task.{name}", f"'{getattr(self, name)}'", nearest(getattr(self, name), known))
+        for name, weight in self.weights.items():
+            if not 0 <= weight < math.inf:
+                raise GeoadaptError(f"task.weights.{name}", f"{weight}", "choose 0 or more")
+
+
+@dataclass
+class WeatherPretrainingConfig:
+    """A weather backbone learns to forecast from the past, and to paint squares that are hidden."""
+
+    name: str = "weather_pretraining"
+    frames: int = 3
+    """Most past states that it sees."""
+    paint: float = 0.25
+    """Share of the batches that are painted."""
+    window: tuple[int, int] = (17, 33)
+    """Rows and columns of a window; smaller archives are seen whole."""
+    val_batches: int = 24
+
+    def __post_init__(self) -> None:
+        if self.frames < 1 or self.val_batches < 1:
+            raise GeoadaptError("task", f"frames {self.frames}, val_batches {self.val_batches}", "choose 1 or more")
+        if not 0 <= self.paint <= 1:
+            raise GeoadaptError("task.paint", f"{self.paint}", "choose 0 to 1")
+        if len(self.window) != 2 or min(self.window) < 4:
+            raise GeoadaptError("task.window", f"{list(self.window)}", "name rows and columns, 4 or more")

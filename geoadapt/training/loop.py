@@ -209,7 +209,7 @@ def fit(
     module: nn.Module,
     groups: Sequence[ParameterGroup],
     task: Task,
-    data: Dataset,
+    data: Dataset | None,
     config: TrainConfig,
     runtime: RuntimeConfig,
     seed: int,
@@ -242,7 +242,7 @@ def fit(
         callbacks.append(EarlyStopping(monitor, mode=task.mode, patience=config.patience))
     resume, start = resumed(config.resume) if config.resume else (None, 0)
     best.resumed = resume
-    fed = loaders(start) if loaders else make_loaders(data, config, seed, start, multiple, world(), rank())
+    fed = _fed(data, config, seed, start, multiple, loaders)
     table = CSVLogger(folder, name="", version=f"logs-{start}")
     shown = sys.stderr.isatty()
     if shown:
@@ -287,9 +287,16 @@ def fit(
     )
 
 
-def seconds_per_step(module: nn.Module, task: Task, data: Dataset, config: TrainConfig, seed: int) -> float:
+def seconds_per_step(
+    module: nn.Module,
+    task: Task,
+    data: Dataset | None,
+    config: TrainConfig,
+    seed: int,
+    loaders: Callable[[int], Loaders] | None = None,
+) -> float:
     """Median seconds of a few training steps that leave the module as it was [s]."""
-    loader = make_loaders(data, config, seed, world=world(), rank=rank()).train
+    loader = _fed(data, config, seed, 0, 1, loaders).train
     taken: list[float] = []
     device = next(module.parameters()).device
     module.train()
@@ -302,6 +309,22 @@ def seconds_per_step(module: nn.Module, task: Task, data: Dataset, config: Train
         taken.append(time.perf_counter() - begin)
     module.zero_grad(set_to_none=True)
     return same_on_all(float(np.median(taken[1:] or taken)))
+
+
+def _fed(
+    data: Dataset | None,
+    config: TrainConfig,
+    seed: int,
+    start: int,
+    multiple: int,
+    loaders: Callable[[int], Loaders] | None,
+) -> Loaders:
+    """The batches from step ``start`` on: those that ``loaders`` makes, else chips of ``data``."""
+    if loaders is not None:
+        return loaders(start)
+    if data is None:
+        raise GeoadaptError("fit", "was given neither data nor loaders", "give one of them")
+    return make_loaders(data, config, seed, start, multiple, world(), rank())
 
 
 def _placed(runtime: RuntimeConfig, fitted: Fit, fed: Loaders) -> dict[str, Any]:

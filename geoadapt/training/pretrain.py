@@ -40,7 +40,7 @@ from geoadapt.training.pretrain_page import PretrainStory, write_pretrain_page
 from geoadapt.training.results import MODEL, RunResult, join_curves, jsonable
 from geoadapt.training.setting import settle
 
-__all__ = ["pretrain", "ready"]
+__all__ = ["made_on", "pretrain", "read_curve", "ready", "save_half"]
 
 log = logging.getLogger(__name__)
 TRIVIAL = "mean_of_visible"
@@ -81,7 +81,9 @@ def pretrain(job: JobConfig, run_dir: Path, command: str = "") -> RunResult:
         f"{MODEL}/train_seconds": result.seconds,
         "run/seconds": time.perf_counter() - begin,
     }
-    weights = _save(painter.autoencoder, folder / f"{job.backbone.name}.safetensors")
+    # the tables of positions are computed anyway
+    state = {k: v for k, v in painter.autoencoder.state_dict().items() if not k.endswith("pos_embed")}
+    weights = save_half(state, folder / f"{job.backbone.name}.safetensors")
     card = _card(job, data, metrics, result, command, run_dir / "curves.csv") | {"sha256": fingerprint(weights)}
     write_text(folder / "card.json", json.dumps(card, indent=1) + "\n")
     write_text(run_dir / "metrics.json", json.dumps(jsonable(metrics), indent=2) + "\n")
@@ -158,17 +160,19 @@ def _mean(values: Tensor, known: Tensor) -> Tensor:
     return total / known.sum((1, 2), keepdim=True).clamp(min=1)
 
 
-def _save(model: PrithviEoMae, path: Path) -> Path:
-    """Encoder and decoder as safetensors in half precision, without the tables that are computed anyway."""
+def save_half(state: dict[str, Tensor], path: Path) -> Path:
+    """Tensors as safetensors in half precision."""
     from safetensors.torch import save
 
-    state = {
-        key: value.detach().cpu().clamp(-LARGEST_HALF, LARGEST_HALF).half().contiguous()
-        for key, value in model.state_dict().items()
-        if not key.endswith("pos_embed")
-    }
-    write_bytes(path, save(state))
+    half = {k: v.detach().cpu().clamp(-LARGEST_HALF, LARGEST_HALF).half().contiguous() for k, v in state.items()}
+    write_bytes(path, save(half))
     return path
+
+
+def made_on(job: JobConfig) -> dict[str, str]:
+    """Machine and date, for a card."""
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, {job.runtime.device}"
+    return {"machine": machine, "date": time.strftime("%Y-%m-%d", time.gmtime())}
 
 
 def _card(
@@ -189,10 +193,9 @@ def _card(
         "steps": result.steps,
         "best_step": result.best_step,
         "seconds": round(result.seconds),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {job.runtime.device}",
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        **made_on(job),
         "masked_mse": {key.partition("/")[0]: v for key, v in metrics.items() if key.endswith("/masked_mse")},
-        "loss_curve": _curve(curves),
+        "loss_curve": read_curve(curves),
         "licence": "Apache-2.0; the real tiles keep theirs, and none of their pixels are stored",
         "config": asdict(job.backbone),
     }
@@ -207,8 +210,8 @@ def _simulated_share(config: object, data: Dataset) -> float:
     return float(data.simulated)
 
 
-def _curve(path: Path) -> list[tuple[int, float]]:
-    """Step and validation loss."""
+def read_curve(path: Path, name: str = "val/loss") -> list[tuple[int, float]]:
+    """Step and validation score."""
     with path.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row.get("val/loss")]
-    return [(int(row["step"]), round(float(row["val/loss"]), 5)) for row in rows]
+        rows = [row for row in csv.DictReader(file) if row.get(name)]
+    return [(int(row["step"]), round(float(row[name]), 5)) for row in rows]

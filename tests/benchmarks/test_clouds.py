@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks import clouds
+from benchmarks import runs as runs_of
 from geoadapt.cli.compose import as_yaml, compose
 
 ONE = ("galileo_nano",)
@@ -31,10 +32,13 @@ def metrics(shift: float = 0.0) -> dict[str, float]:
 
 def leave(planned: clouds.Planned, root: Path, shift: float = 0.0) -> None:
     """A finished run's folder."""
-    folder = planned.folder(root)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(as_yaml(compose(planned.words)))
-    (folder / "metrics.json").write_text(json.dumps(metrics(shift)))
+    leave_in(planned.task(root), shift)
+
+
+def leave_in(task: runs_of.Task, shift: float = 0.0) -> None:
+    task.folder.mkdir(parents=True, exist_ok=True)
+    (task.folder / "config.yaml").write_text(as_yaml(compose(task.words)))
+    (task.folder / "metrics.json").write_text(json.dumps(metrics(shift)))
 
 
 def test_every_run_of_the_plan_is_a_configuration_and_goes_to_its_own_folder(tmp_path: Path) -> None:
@@ -103,7 +107,7 @@ def test_only_what_is_missing_is_run_and_a_failure_does_not_stop_the_rest(
 
     runs = clouds.plan(("adapted",), ONE, (0, 1), ())
     leave(runs[0], tmp_path)
-    monkeypatch.setattr(clouds.subprocess, "run", train)
+    monkeypatch.setattr(runs_of.subprocess, "run", train)
     record = tmp_path / "record.json"
     words = ["--run", "--only", "galileo_nano", "--seeds", "0,1", "--folder", str(tmp_path), "--record", str(record)]
     assert clouds.main(words) == 1
@@ -116,7 +120,7 @@ def test_only_what_is_missing_is_run_and_a_failure_does_not_stop_the_rest(
 
 def test_overrides_of_ones_own_do_not_replace_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clouds, "RECORD", tmp_path / "record.json")
-    monkeypatch.setattr(clouds, "run", lambda planned, root: leave(planned, root) or "")
+    monkeypatch.setattr(runs_of, "run", lambda task: leave_in(task) or "")
     words = ["--run", "--only", "galileo_nano", "--seeds", "0", "--folder", str(tmp_path)]
     assert clouds.main([*words, "train.steps=7"]) == 0
     assert not clouds.RECORD.exists()

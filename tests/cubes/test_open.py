@@ -142,10 +142,10 @@ def test_stores_give_the_same_cube_decoded_once(tmp_path: Path, zarr_format: int
         assert (cube.chunks is None) == (chunks is None)
 
 
-def test_fields_stay_a_dataset(data_dir: Path) -> None:
+def test_weather_becomes_its_canonical_dataset(data_dir: Path) -> None:
     fields = open_cube(data_dir / "weather" / "era5" / "era5_1995-07-14T12.nc")
     assert isinstance(fields, xr.Dataset)
-    assert 250 < float(fields["t2m"].mean()) < 320
+    assert 250 < float(fields["2m_temperature"].mean()) < 320
     with pytest.raises(GeoadaptError, match="holds fields"):
         open_cube(data_dir / "weather" / "era5" / "era5_1995-07-14T12.nc", bbox=(0, 0, 1, 1))
 

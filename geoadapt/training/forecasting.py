@@ -1,0 +1,148 @@
+"""Forecasting runs: how a forecaster is fitted, verified, stored and shown.
+
+In: a ForecastSetting. Out: the parts of a run that ``training.run`` puts together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from geoadapt.bundle import BundleCard, save_bundle
+from geoadapt.forecast import AdaptedForecaster
+from geoadapt.forecast_bundle import STANDARD, standard_settings
+from geoadapt.training.forecast_controls import CONTROLS, ForecastEntry, choose_controls
+from geoadapt.training.forecast_page import ForecastStory, write_forecast_page
+from geoadapt.training.forecast_setting import ForecastSetting, fit_forecaster, prepare
+from geoadapt.training.kinds import Kind
+from geoadapt.training.loop import FitResult
+from geoadapt.training.results import MODEL
+from geoadapt.training.verification import VerifiedEntries, pictures, summarise_forecasts, verify_entries
+
+__all__ = ["KIND"]
+
+Entries = Mapping[str, ForecastEntry]
+
+
+def _own(setting: ForecastSetting, made: AdaptedForecaster, result: FitResult) -> ForecastEntry:
+    job = setting.job
+    note = f"{job.backbone.name} with {job.adapter.name} and the {job.head.name} head: {made.count()}"
+    return ForecastEntry(made, None, {}, result, made.count().trainable, note)
+
+
+def _score(setting: ForecastSetting, entries: Entries) -> VerifiedEntries:
+    return verify_entries(
+        {who: entry.forecaster for who, entry in entries.items()},
+        setting.data.history,
+        setting.data.test,
+        setting.steps,
+        setting.standard,
+        device=setting.device,
+    )
+
+
+def _metrics(setting: ForecastSetting, found: VerifiedEntries, result: FitResult, curves: Path) -> dict[str, float]:
+    metrics = summarise_forecasts(found, draws=setting.job.train.bootstrap, seed=setting.job.seed)
+    return metrics | {f"{MODEL}/val_error": result.best}
+
+
+def _store(
+    setting: ForecastSetting,
+    made: AdaptedForecaster,
+    metrics: Mapping[str, float],
+    command: str,
+    entries: Entries,
+    folder: Path,
+) -> Path:
+    for entry in entries.values():
+        if isinstance(entry.stored, AdaptedForecaster) and not entry.stored.model.attached.merged:
+            entry.stored.model.attached.merge()
+    stored = {name: entry.stored for name, entry in entries.items() if entry.stored is not None}
+    card = _card(setting, made, metrics, command, entries)
+    return save_bundle(folder, made.model, card, stored, {STANDARD: made.standard.state_dict()})
+
+
+def _card(
+    setting: ForecastSetting, made: AdaptedForecaster, metrics: Mapping[str, float], command: str, entries: Entries
+) -> BundleCard:
+    job, history, model = setting.job, setting.data.history, made.model
+    kept = {k: v for k, v in metrics.items() if k.startswith(f"{MODEL}/") and np.isfinite(v)}
+    return BundleCard(
+        name=f"{job.task.name}-{job.backbone.name}-{job.adapter.name}",
+        task=job.task.name,
+        backbone={**asdict(job.backbone), "weights": None},
+        adapter=asdict(getattr(model.attached, "settings", job.adapter)),
+        head=asdict(job.head),
+        source=model.source.as_plain(),
+        channels=history.channels,
+        units=", ".join(dict.fromkeys(history.units)),
+        mean=tuple(float(v) for v in setting.standard.climatology.coefficients[0].mean((-2, -1))),
+        std=tuple(float(v) for v in setting.standard.std),
+        classes=(),
+        metrics=kept,
+        data=setting.data.note,
+        seed=job.seed,
+        command=command,
+        licence=model.source.licence,
+        simulated=setting.data.simulated,
+        forecast=_described(setting, made, entries),
+    )
+
+
+def _described(setting: ForecastSetting, made: AdaptedForecaster, entries: Entries) -> dict[str, Any]:
+    history = setting.data.history
+    return {
+        "frames": setting.stepping.frames,
+        "step": setting.stepping.step,
+        "output": setting.stepping.output,
+        "leads": list(setting.job.task.leads),
+        "units": list(history.units),
+        "latitude": [float(v) for v in history.latitude],
+        "longitude": [float(v) for v in history.longitude],
+        "static_channels": list(history.static_channels),
+        "standard": standard_settings(made.standard),
+        "baselines": {name: entry.settings for name, entry in entries.items() if entry.stored is not None},
+    }
+
+
+def _page(
+    setting: ForecastSetting,
+    found: VerifiedEntries,
+    metrics: Mapping[str, float],
+    entries: Entries,
+    command: str,
+    run_dir: Path,
+) -> Path:
+    job, history = setting.job, setting.data.history
+    story = ForecastStory(
+        title=f"Forecasting: {job.backbone.name} with {job.adapter.name}",
+        channels=history.channels,
+        units=history.units,
+        leads_hours=found.leads,
+        entries={who: entry.note for who, entry in entries.items()},
+        metrics=metrics,
+        data=setting.data.note,
+        simulated=setting.data.simulated,
+        command=command,
+        config=asdict(job),
+        curves=run_dir / "curves.csv",
+        **pictures(found, history),
+    )
+    return write_forecast_page(run_dir / "report.html", story)
+
+
+KIND = Kind(
+    prepare=prepare,
+    choose=choose_controls,
+    adapt=fit_forecaster,
+    own=_own,
+    controls=CONTROLS,
+    score=_score,
+    metrics=_metrics,
+    store=_store,
+    page=_page,
+)

@@ -1,0 +1,52 @@
+"""What a run does differently for each kind of task; the order of its steps is the same for all.
+
+In: a task's name. Out: the functions that ``training.run`` calls one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from geoadapt.config import JobConfig
+from geoadapt.training.loop import FitResult
+
+__all__ = ["KINDS", "Kind", "kind_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The parts of a run; ``setting`` is what ``prepare`` made, an entry the model under test or a control."""
+
+    prepare: Callable[[JobConfig, Path], Any]
+    """Data, task and device of a run."""
+    choose: Callable[[Any], tuple[str, ...]]
+    """Names of the controls, found before the first fit."""
+    adapt: Callable[[Any, JobConfig, str], tuple[Any, FitResult]]
+    """Build and train what the job describes, under a name for its folder."""
+    own: Callable[[Any, Any, FitResult], Any]
+    """The trained model as an entry."""
+    controls: Mapping[str, Callable[[Any, float], Any]]
+    """Name → how it is fitted, given the seconds that the model took."""
+    score: Callable[[Any, Mapping[str, Any]], Any]
+    """The test, read once, by all entries."""
+    metrics: Callable[[Any, Any, FitResult, Path], dict[str, float]]
+    """Flat metrics of what was scored; the last is the curves of the fit."""
+    store: Callable[[Any, Any, Mapping[str, float], str, Mapping[str, Any], Path], Path]
+    """The bundle, with what of the controls it carries."""
+    page: Callable[[Any, Any, Mapping[str, float], Mapping[str, Any], str, Path], Path]
+
+
+KINDS: dict[str, str] = {
+    "cloud_segmentation": "geoadapt.training.segmentation",
+    "forecasting": "geoadapt.training.forecasting",
+}
+
+
+def kind_of(task: str) -> Kind:
+    """The parts of a run of ``task``."""
+    found: Kind = import_module(KINDS[task]).KIND
+    return found
