@@ -43,6 +43,31 @@ def simulated_weather(config: Any) -> list[str]:
     return [member_path(root, member).name for member in range(config.members)]
 
 
+def era5(config: Any) -> list[str]:
+    """The training cube at ``config.path`` from an ERA5 archive, unless it is there."""
+    from data_pipelines.era5 import Era5Request, prepare_era5
+
+    request = Era5Request(
+        config.source,
+        tuple(config.variables),
+        tuple(config.levels),
+        config.start,
+        config.end,
+        config.interval,
+        config.average,
+        config.resolution,
+        config.poles,
+    )
+    return [str(prepare_era5(request, Path(config.path), shard=config.shard))]
+
+
+def merra2(config: Any) -> list[str]:
+    """The training cube at ``config.path`` from MERRA-2 files, unless it is there."""
+    from data_pipelines.merra2 import prepare_merra2
+
+    return [str(prepare_merra2(Path(config.source), Path(config.path), config.start, config.end, shard=config.shard))]
+
+
 def brought(config: Any) -> list[str]:
     """Names of a public data set's images, once its folders are checked; an error says what to download."""
     from data_pipelines.cloud_datasets import check_dataset
@@ -60,6 +85,8 @@ PIPELINES: dict[str, Callable[[Any], list[str]]] = {
     "pretraining": pretraining,
     "simulated_weather": simulated_weather,
     "weather_pretraining": simulated_weather,
+    "era5": era5,
+    "merra2": merra2,
     "mixed": mixed,
     "hrc_whu": brought,
     "gf12ms_whu_gf1": brought,

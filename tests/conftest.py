@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import pyproj  # noqa: F401 - before anything loads ecCodes, which brings a PROJ of its own and would crash at the end
 import pytest
 from hypothesis import settings
 

@@ -13,6 +13,10 @@ from geoadapt.errors import GeoadaptError
 
 __all__ = ["VERB"]
 
+CORE_SECONDS = 25
+"""Of one core for a simulated planet and year at T31, as measured once [s]."""
+SPIN_UP = 0.25
+"""Simulated before what is kept [years]."""
 SHOWN = 20
 """Names that are printed; a public data set has thousands."""
 
@@ -26,7 +30,8 @@ def _plan(request: Request) -> Callable[[], int]:
 
     def work() -> int:
         names = PIPELINES[data.name](data)
-        print(f"{len(names)} scenes in {' and '.join(part.root for part in _parts(data))}: {_shown(names)}")
+        places = " and ".join(_place(part) for part in _parts(data))
+        print(f"{len(names)} made or found in {places}: {_shown(names)}")
         return 0
 
     def outline() -> int:
@@ -42,6 +47,10 @@ def _shown(names: Sequence[str]) -> str:
     return ", ".join([*names[:SHOWN], "…"] if len(names) > SHOWN else names)
 
 
+def _place(data: Any) -> str:
+    return str(data.path if hasattr(data, "path") else data.root)
+
+
 def _parts(data: Any) -> list[Any]:
     """The configurations of what can be made or checked: of mixed data its parts, otherwise the whole."""
     from data_pipelines import PIPELINES
@@ -53,6 +62,14 @@ def _outline(data: Any) -> list[str]:
     """What would be made of one part; one that is brought is checked, which writes nothing. Raises GeoadaptError."""
     from data_pipelines import PIPELINES
 
+    if hasattr(data, "source"):
+        if not data.source:
+            raise GeoadaptError("data.source", "is empty", "name the archive that the cube is made from")
+        check_folder(Path(data.path).parent, "data.path")
+        return [f"make      {data.path} from {data.source}, where it is not there yet"]
+    if hasattr(data, "interval_hours"):
+        check_folder(Path(data.root), "data.root")
+        return _planets(data)
     if not hasattr(data, "sensors"):
         names = PIPELINES[data.name](data)
         return [f"found     {len(names)} images in {data.root}: {_shown(names)}"]
@@ -66,6 +83,19 @@ def _outline(data: Any) -> list[str]:
         f"scenes    {_shown(list(specs))}",
         *real,
         f"estimate  {simulation_cost(data.scenes, data.size, data.sensors)}",
+    ]
+
+
+def _planets(data: Any) -> list[str]:
+    """What would be simulated of the weather, by what it took once."""
+    rows = round(1.5 * (data.truncation + 1))
+    states = round(data.years * 365.25 * 24 / data.interval_hours)
+    minutes = data.members * (data.years + SPIN_UP) * CORE_SECONDS * (data.truncation / 31) ** 3 / 60
+    disk = data.members * states * 7 * rows * 2 * rows * 4 / 2**20
+    return [
+        f"make      {data.members} simulated planets of {data.years:g} years, every {data.interval_hours} h, "
+        f"{rows} × {2 * rows} cells, in {data.root}, where they are not there yet",
+        f"estimate  {minutes:.0f} min of one core, {disk:.0f} MiB before compression",
     ]
 
 

@@ -122,6 +122,8 @@ def closing(result: RunResult) -> str:
 
 
 def _data_root(job: JobConfig) -> str:
+    if getattr(job.data, "source", ""):
+        return f"{as_path(job.data.path)}, made by the run from {job.data.source}"
     if hasattr(job.data, "path"):
         if not job.data.path or not as_path(job.data.path).exists():
             raise GeoadaptError("data.path", f"'{job.data.path}' does not exist", "name a NetCDF, GRIB or Zarr archive")

@@ -6,7 +6,9 @@ In: a data configuration. Out: labelled scenes, and batches of fields (b, t, c, 
 from geoadapt.fields.config import (
     CloudDatasetConfig,
     CsmaskConfig,
+    Era5Config,
     FolderConfig,
+    Merra2Config,
     MixedConfig,
     PretrainingDataConfig,
     SimulatedConfig,
@@ -31,6 +33,8 @@ DATASETS: dict[str, Entry] = {
     "l8_biome": Entry(CloudDatasetConfig, "geoadapt.fields.cloud_datasets:build"),
     "simulated_weather": Entry(SimulatedWeatherConfig, "geoadapt.fields.weather:build_simulated"),
     "weather_pretraining": Entry(WeatherPretrainingDataConfig, "geoadapt.fields.weather_archives:build"),
+    "era5": Entry(Era5Config, "geoadapt.fields.weather:build"),
+    "merra2": Entry(Merra2Config, "geoadapt.fields.weather:build"),
     "weather": Entry(WeatherConfig, "geoadapt.fields.weather:build"),
     "mixed": Entry(MixedConfig, "geoadapt.fields.mixed:build"),
 }

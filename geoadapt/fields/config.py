@@ -12,7 +12,9 @@ from geoadapt.registry import from_plain, look_up
 __all__ = [
     "CloudDatasetConfig",
     "CsmaskConfig",
+    "Era5Config",
     "FolderConfig",
+    "Merra2Config",
     "MixedConfig",
     "PretrainingDataConfig",
     "SimulatedConfig",
@@ -248,6 +250,43 @@ class WeatherConfig:
             for other, theirs in sides.items():
                 if one < other and (both := sorted(set(years) & set(theirs))):
                     raise GeoadaptError(f"data.{other}", f"{both} are {one} too", "name each year once")
+
+
+@dataclass
+class Era5Config(WeatherConfig):
+    """A training cube from an ERA5 archive in the layout of ARCO or WeatherBench 2, made where it is not there yet."""
+
+    name: str = "era5"
+    path: str = "data/era5.zarr"
+    """Where the cube goes."""
+    source: str = ""
+    """The archive: a path, or an address such as gs://weatherbench2/datasets/era5/….zarr."""
+    start: str = ""
+    end: str = ""
+    interval: str = ""
+    """Between two dates of the cube, such as 6h or 1d; empty = the archive's own."""
+    average: bool = False
+    """The mean over the interval that begins at each date, in place of the moment."""
+    resolution: float = 0.0
+    """Of the cube's grid [degrees]; 0 = the archive's own."""
+    poles: bool = True
+    """A coarser grid has points at the poles."""
+    shard: int = 1
+    """Dates in one file of the cube; each is a chunk of its own within it."""
+
+
+@dataclass
+class Merra2Config(WeatherConfig):
+    """A training cube from MERRA-2 files with what Prithvi WxC takes, made where it is not there yet."""
+
+    name: str = "merra2"
+    path: str = "data/merra2.zarr"
+    """Where the cube goes."""
+    source: str = ""
+    """The folder of the files."""
+    start: str = ""
+    end: str = ""
+    shard: int = 1
 
 
 @dataclass

@@ -42,7 +42,7 @@ class RealSet:
 
 
 REAL: tuple[RealSet, ...] = (
-    RealSet(("weather/ncep_daily/ncep_slp_natl_2001_2008.nc",), leads=(1, 2, 3, 4, 5), share=12.0, val_year=2006),
+    RealSet(("weather/ncep_daily/ncep_slp_natl_2001_2008.nc",), leads=(1, 2, 3, 4, 5), share=30.0, val_year=2006),
     RealSet(("weather/ncep_daily/ncep_iberia_upper_djf_1983_1997.nc",), leads=(1, 2, 3), share=1.0, gaps="allow"),
     RealSet(("weather/ncep_daily/ncep_iberia_surface_djf_1983_1997.nc",), leads=(1, 2, 3), share=1.0, gaps="allow"),
     RealSet(

@@ -34,6 +34,8 @@ from geoadapt.training.loop import FitResult, ParameterGroup, seconds_per_step
 __all__ = ["CONTROLS", "ForecastEntry", "choose_controls"]
 
 log = logging.getLogger(__name__)
+CNN_LR = 1e-3
+"""Chosen on 2007 of the real archive; LoRA's rate is several times too high for a network from scratch."""
 MOST_CNN_STEPS = 6
 """A CNN is given the adapted model's time, but no more than this many times its steps."""
 
@@ -92,7 +94,7 @@ def _cnn(setting: ForecastSetting, seconds: float) -> ForecastEntry:
     )
     # each process measures its own time, and all must take the same steps
     steps = same_on_all(max(job.train.val_every, min(int(seconds / each), MOST_CNN_STEPS * job.train.steps)))
-    train = replace(job.train, steps=steps, resume=None)
+    train = replace(job.train, steps=steps, lr=min(CNN_LR, job.train.lr), resume=None)
     count = sum(p.numel() for p in module.parameters())
     groups = [ParameterGroup(list(module.parameters()))]
     result = fit_module(setting, module, groups, replace(job, train=train), "cnn")

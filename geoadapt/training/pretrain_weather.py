@@ -119,6 +119,11 @@ def _backbone(job: JobConfig) -> SmallWx:
     return build_backbone(config).requires_grad_(True)
 
 
+def _sha256(config: SmallWxConfig) -> str:
+    """Of the weights that the pre-training went on from."""
+    return build_backbone(config).source.sha256
+
+
 def _sides(data: PretrainingArchives, job: JobConfig) -> tuple[list[Archive], list[Archive]]:
     train: list[Archive] = []
     val: list[Archive] = []
@@ -183,7 +188,8 @@ def _card(job: JobConfig, data: PretrainingArchives, metrics: dict[str, float], 
         **made_on(job),
         "mse": {key: value for key, value in metrics.items() if key.endswith("_mse")},
         "licence": "Apache-2.0; the real archives keep theirs, and none of their values are stored",
-        "config": asdict(job.backbone),
+        "config": {**asdict(job.backbone), "weights": None},
+        "started_from": None if job.backbone.weights is None else _sha256(job.backbone),
     }
 
 

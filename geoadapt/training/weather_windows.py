@@ -106,7 +106,7 @@ class WindowBatches(Dataset[Batch]):
         shares = np.array([archive.share for archive in self.archives])
         archive = self.archives[int(rng.choice(len(shares), p=shares / shares.sum()))]
         painted = not archive.leads or rng.random() < self.paint
-        lead = 0 if painted else int(rng.choice(archive.leads))
+        lead = 0 if painted else _lead(archive.leads, rng)
         places = rng.choice(archive.places[lead], self.batch)
         frames = int(rng.integers(1, archive.frames + 1))
         channels = self._channels(archive, rng)
@@ -131,6 +131,12 @@ class WindowBatches(Dataset[Batch]):
         around = _circle(history.longitude)
         left = int(rng.integers(0, width if around and w < width else width - w + 1))
         return torch.arange(top, top + h), (left + torch.arange(w)) % width
+
+
+def _lead(leads: tuple[int, ...], rng: np.random.Generator) -> int:
+    """Short leads come more often: a roll-out feeds on them."""
+    shares = 1 / np.array(leads)
+    return int(rng.choice(leads, p=shares / shares.sum()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,7 @@ def no_fit(*_):
 
 
 def test_what_cannot_be_is_said_before_the_first_fit(pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr("geoadapt.training.run.fit_adapted", no_fit)
+    monkeypatch.setattr("geoadapt.training.setting.fit", no_fit)
     plain = job(None, FolderConfig(root=str(pictures), test=["b"], channels=["red", "nir"], block=32))
     with pytest.raises(GeoadaptError, match=r"train\.controls: the rule needs the channel blue.*; leave rule out"):
         train(replace(plain, train=replace(plain.train, controls="rule")), tmp_path / "1", "")

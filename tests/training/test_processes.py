@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from geoadapt.training.loop import Fit, ParameterGroup, _leaves_some_out, draw
 from tests.folders import ROOT
 from tests.tiny import TINY_WORDS
 from tests.training.small import dataset, labelled
+from tests.waves import TINY_WX, autumns, write_slp
 
 TABLE = {0: 3, 1: 4, 3: 0}
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -69,6 +71,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if name == "a":
             mask[:, :60] = 9
         np.savez(folder / f"{name}.npz", img=scene.image._array.transpose(1, 2, 0), msk=mask[..., None])  # type: ignore[attr-defined]
+    history = autumns()
+    states = np.asarray(history.states).copy()
+    states[::3, :, :3] = np.nan
+    write_slp(folder / "slp.nc", replace(history, states=states, _place={}))
     return folder
 
 
@@ -94,6 +100,18 @@ def pretraining(root: Path) -> list[str]:
         *("adapter=none", "head=linear", "data=pretraining", f"data.root={root / 'made'}", "data.scenes=2"),
         *("data.size=64", "data.block=16", "data.real=false", "data.val_fraction=0.25"),
         *(f"train.{word}" for word in ("steps=6", "batch=4", "chip=32", "val_every=3", "lr=3e-3", "controls=none")),
+        *MACHINE,
+    ]
+
+
+def forecasting(root: Path) -> list[str]:
+    """Overrides of a forecast fit whose steps grow, with values missing, so that samples weigh differently."""
+    return [
+        *("task=forecasting", "task.frames=2", "task.leads=[24, 48]", "task.rollout=[1, 2]", "backbone=small_wx"),
+        *(f"backbone.{key}={str(value).lower()}" for key, value in TINY_WX.items()),
+        *("adapter=lora", "adapter.r=2", "head=linear", "data=weather", f"data.path={root / 'slp.nc'}"),
+        *("data.test_years=[2003]", "data.gaps=allow"),
+        *(f"train.{word}" for word in ("steps=6", "batch=4", "val_every=3", "bootstrap=10", "controls=none")),
         *MACHINE,
     ]
 
@@ -152,16 +170,17 @@ def kill_at(patch: pytest.MonkeyPatch, step: int) -> None:
 def test_two_processes_fit_what_one_does_and_the_first_alone_writes(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Segmentation with a control, pre-training, and a run that one process began and two go on with."""
-    one = {name: tmp_path / f"one_{name}" for name in ("clouds", "paint", "begun")}
-    two = {name: tmp_path / f"two_{name}" for name in ("clouds", "paint")}
-    clouds, paint = segmentation(root), pretraining(root)
+    """Segmentation with a control, pre-training, forecasts, and a run that one process began and two go on with."""
+    one = {name: tmp_path / f"one_{name}" for name in ("clouds", "paint", "waves", "begun")}
+    two = {name: tmp_path / f"two_{name}" for name in ("clouds", "paint", "waves")}
+    clouds, paint, waves = segmentation(root), pretraining(root), forecasting(root)
     with monkeypatch.context() as patch, pytest.raises(KilledError):
         kill_at(patch, 4)
         train(clouds, one["begun"])
     jobs = [
         [*clouds, f"hydra.run.dir={two['clouds']}"],
         [*paint, f"hydra.run.dir={two['paint']}"],
+        [*waves, f"hydra.run.dir={two['waves']}"],
         [*clouds, f"hydra.run.dir={one['begun']}", f"train.resume={one['begun']}", "train.controls=none"],
     ]
     script, found_gradient = tmp_path / "commands.py", tmp_path / "gradient.pt"
@@ -181,6 +200,7 @@ def test_two_processes_fit_what_one_does_and_the_first_alone_writes(
     torch.testing.assert_close(torch.load(found_gradient, weights_only=True), gradient(0, 1), rtol=1e-5, atol=1e-7)
     train(clouds, one["clouds"])
     train(paint, one["paint"])
+    train(waves, one["waves"])
     found = {p.name for p in tmp_path.iterdir()}
     assert found == {script.name, found_gradient.name, *(p.name for p in (*one.values(), *two.values()))}, (
         "a process wrote elsewhere"
@@ -190,7 +210,10 @@ def test_two_processes_fit_what_one_does_and_the_first_alone_writes(
     same(two["clouds"], one["clouds"], ("fit", "full_finetune"))
     same(one["begun"], one["clouds"], ("fit",))
     same(two["paint"], one["paint"], ("fit",))
+    same(two["waves"], one["waves"], ("fit",))
     assert metric(two["clouds"], "test/miou") == pytest.approx(metric(one["clouds"], "test/miou"), abs=1e-3)
+    rmse = "test/rmse/mean_sea_level_pressure/24h"
+    assert metric(two["waves"], rmse) == pytest.approx(metric(one["waves"], rmse), rel=1e-3)
     assert metric(two["paint"], "test/masked_mse") == pytest.approx(metric(one["paint"], "test/masked_mse"), rel=1e-3)
 
 
