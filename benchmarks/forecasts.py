@@ -22,7 +22,8 @@ from benchmarks.runs import Run, spread, verdicts
 
 RECORD = Path(__file__).parent / "results" / "forecasts.json"
 LEADS = (24, 72, 120)
-"""[h]."""
+ALL = (24, 48, 72, 96, 120)
+"""[h]: of the tables, and of the pictures."""
 NAMES = {
     "persistence": "persistence",
     "climatology": "climatology",
@@ -115,6 +116,34 @@ def verdict_table(name: str, found: Sequence[Run]) -> str:
     return "\n".join(lines)
 
 
+def picture(name: str, record: Run, path: Path) -> None:
+    """Skill against lead time, mean of the seeds, with the 90 % intervals of the first, as PNG."""
+    from matplotlib.figure import Figure
+
+    table = TABLES[name]
+    drawing = Figure(figsize=(7.6, 4.2), layout="constrained", dpi=120)
+    axes = drawing.add_subplot()
+    for index, (who, told) in enumerate(NAMES.items()):
+        rows = [[run["metrics"].get(f"{who}/rmse/{table.channel}/{lead}h") for lead in ALL] for run in record["runs"]]
+        if not rows or None in rows[0]:
+            continue
+        means = [sum(column) / len(column) for column in zip(*rows, strict=True)]
+        bold = who == "test"
+        label = told.strip("–* ").replace("**", "")
+        days = [lead / 24 for lead in ALL]
+        axes.plot(
+            days, means, label=label, lw=2.6 if bold else 1.3, marker="osv^D<>PX"[index], ms=4, zorder=3 if bold else 2
+        )
+        first = record["runs"][0]["metrics"]
+        ends = [[first[f"{who}/rmse_{end}/{table.channel}/{lead}h"] for lead in ALL] for end in ("low", "high")]
+        axes.fill_between(days, *ends, alpha=0.25 if bold else 0.07)
+    axes.set_xlabel("lead time [days]")
+    axes.set_ylabel(f"RMSE of {table.channel.replace('_', ' ')} [{table.unit}]")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8, ncols=2)
+    drawing.savefig(path, metadata={"Software": None})
+
+
 def _values(found: Sequence[Run], key: str, digits: int) -> str:
     values = [run["metrics"][key] for run in found if run["metrics"].get(key) is not None]
     return spread(values, digits) if values else "–"
@@ -138,6 +167,8 @@ def main(words: Sequence[str] | None = None) -> int:
         failures = runs.run_missing(planned)
         record[given.run] = collect(given.run, planned)
         given.record.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        if record[given.run]["runs"]:
+            picture(given.run, record[given.run], given.record.with_name(f"{given.run}.png"))
     print(tables(record))
     for failure in failures:
         print(f"failed: {failure}", file=sys.stderr)

@@ -9,6 +9,9 @@ The functions that the command line calls, for Python: each is imported when it 
     job = ga.compose(["experiment=cloud_segmentation", "data=folder", "data.root=chips"])
     result = ga.train(job, "runs/first")
     labels = ga.load_bundle(result.bundle).predict(cube)
+
+    era5 = ga.open_weather("era5.zarr", variables=["mean_sea_level_pressure"], chunks={})
+    model = ga.load_forecaster("runs/slp/bundle")
 """
 
 from importlib import import_module
@@ -22,9 +25,14 @@ if TYPE_CHECKING:
     from geoadapt.cubes.inspect import inspect
     from geoadapt.cubes.open import open_cube
     from geoadapt.cubes.scene import open_scene
+    from geoadapt.cubes.weather import open_weather
+    from geoadapt.forecast_bundle import load_forecaster
     from geoadapt.inference.cube import load_bundle
+    from geoadapt.inference.forecast import forecast
     from geoadapt.inference.predict import predict
+    from geoadapt.metrics.verify import verify
     from geoadapt.training.evaluate import evaluate
+    from geoadapt.training.forecast_evaluate import evaluate_forecast, evaluate_forecaster
 
 __version__ = "0.1.0"
 
@@ -33,23 +41,35 @@ __all__ = [
     "__version__",
     "compose",
     "evaluate",
+    "evaluate_forecast",
+    "evaluate_forecaster",
+    "forecast",
     "inspect",
     "load_bundle",
+    "load_forecaster",
     "open_cube",
     "open_scene",
+    "open_weather",
     "predict",
     "train",
+    "verify",
 ]
 
 _HOMES = {
     "compose": "geoadapt.cli.compose",
     "evaluate": "geoadapt.training.evaluate",
+    "evaluate_forecast": "geoadapt.training.forecast_evaluate",
+    "evaluate_forecaster": "geoadapt.training.forecast_evaluate",
+    "forecast": "geoadapt.inference.forecast",
     "inspect": "geoadapt.cubes.inspect",
     "load_bundle": "geoadapt.inference.cube",
+    "load_forecaster": "geoadapt.forecast_bundle",
     "open_cube": "geoadapt.cubes.open",
     "open_scene": "geoadapt.cubes.scene",
+    "open_weather": "geoadapt.cubes.weather",
     "predict": "geoadapt.inference.predict",
     "train": "geoadapt.cli.train",
+    "verify": "geoadapt.metrics.verify",
 }
 
 

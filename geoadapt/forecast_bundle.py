@@ -22,7 +22,7 @@ from geoadapt.bundle import BundleCard, read_card, restore_model
 from geoadapt.errors import GeoadaptError, nearest
 from geoadapt.fields.forecaster import Forecaster
 from geoadapt.fields.types import Batch
-from geoadapt.forecast import AdaptedForecaster, Stepping
+from geoadapt.forecaster import AdaptedForecaster, Stepping
 from geoadapt.heads import HEADS
 from geoadapt.heads.inputs import HeadInputs
 from geoadapt.io.paths import as_path

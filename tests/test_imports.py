@@ -30,7 +30,7 @@ HOUSE = (
     *(
         "model",
         "standard",
-        "forecast",
+        "forecaster",
         "bundle",
         "forecast_bundle",
         "tasks",

@@ -21,12 +21,13 @@ QUICK = ["train=quick", "train.steps=2", "train.val_every=2", "train.batch=2", "
 
 @pytest.fixture(scope="module")
 def place(data_dir: Path, weights_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the README's commands name: ``csmask``, ``scenes``, ``chips``."""
+    """A folder with what the README's commands name: ``csmask``, ``scenes``, ``chips``, ``slp.nc``."""
     from data_pipelines.simulate.dataset import write_dataset
 
     folder = tmp_path_factory.mktemp("readme")
     (folder / "scenes").mkdir()
     (folder / "csmask").symlink_to(data_dir / "cloudmask" / "ukis_csmask")
+    (folder / "slp.nc").symlink_to(data_dir / "weather" / "ncep_daily" / "ncep_slp_natl_2001_2008.nc")
     shutil.copytree(data_dir / "cloudmask" / "l8_toa", folder / "scenes" / "LC80130312015295LGN00")
     write_dataset(folder / "chips", scenes=2, size=192, seed=0, sensors=["sentinel2"])
     return folder
@@ -37,6 +38,12 @@ def quicker(words: list[str]) -> list[str]:
     if words[0] == "train":
         if "experiment=pretraining" in words:
             return [*words, *QUICK, "data.scenes=2", "data.size=64", "data.block=32", "data.val_fraction=0.25"]
+        if "experiment=weather_pretraining" in words:
+            small = ["data.members=2", "data.years=0.05", "data.truncation=21", "data.real=false", "task.val_batches=2"]
+            return [*words, "train.steps=2", "train.val_every=2", "train.batch=2", "runtime.threads=1", *small]
+        if "experiment=slp_natl" in words:
+            small = ["task.leads=[24]", "task.rollout=[1]", "train.controls=persistence,climatology"]
+            return [*words, "train.steps=2", "train.val_every=2", "train.batch=2", "runtime.threads=1", *small]
         return [*words, *QUICK, *([] if "-m" in words else ["train.controls=rule,lda"])]
     return [*words, "runtime.threads=1"] if words[0] in ("predict", "evaluate") else words
 

@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from geoadapt.adapters.config import HeadOnlyConfig
 from geoadapt.backbones.config import SmallWxConfig
 from geoadapt.fields.history import History, forecast_batch
-from geoadapt.forecast import AdaptedForecaster, Stepping
 from geoadapt.forecast_bundle import forecast_inputs
+from geoadapt.forecaster import AdaptedForecaster, Stepping
 from geoadapt.heads.config import LinearConfig
 from geoadapt.inference.config import ForecastConfig
 from geoadapt.inference.ensemble import correlated_noise

@@ -23,8 +23,8 @@ from geoadapt.fields.forecast_loaders import forecast_loaders
 from geoadapt.fields.history import forecast_batch
 from geoadapt.fields.loaders import Loaders
 from geoadapt.fields.weather import WeatherData
-from geoadapt.forecast import AdaptedForecaster, Stepping
 from geoadapt.forecast_bundle import forecast_inputs
+from geoadapt.forecaster import AdaptedForecaster, Stepping
 from geoadapt.model import build_model
 from geoadapt.registry import build
 from geoadapt.standard import Standard, fit_standard

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from geoadapt.bundle import BundleCard, save_bundle
-from geoadapt.forecast import AdaptedForecaster
 from geoadapt.forecast_bundle import STANDARD, standard_settings
+from geoadapt.forecaster import AdaptedForecaster
 from geoadapt.training.forecast_controls import CONTROLS, ForecastEntry, choose_controls
 from geoadapt.training.forecast_page import ForecastStory, write_forecast_page
 from geoadapt.training.forecast_setting import ForecastSetting, fit_forecaster, prepare

@@ -77,6 +77,8 @@ def verify_entries(
     squares = np.zeros((2, steps, *history.states.shape[1:]))
     example: ForecastExample | None = None
     chosen = int(places[len(places) // 3])
+    # where no training date had a value nobody can say what comes
+    seen = climatology.climatology.known.cpu().numpy()
     for who, entry in entries.items():
         sums = Accumulator(
             history.channels, history.latitude, history.longitude, leads, (*SCORES, *SPECTRA), weights, boxes
@@ -98,7 +100,7 @@ def verify_entries(
                     when = history.times[ahead[asked, lead]]
                     usual = climatology.usual(torch.from_numpy(when.astype("datetime64[s]").astype(np.int64)))
                     usual_values = np.broadcast_to(usual.float().cpu().numpy(), true.shape)
-                    known = np.isfinite(true)
+                    known = np.isfinite(true) & seen
                     truth = np.where(known, true, 0.0)
                     sums.add(
                         history.times[index[asked]].astype("datetime64[ns]"),
