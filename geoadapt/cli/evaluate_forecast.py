@@ -149,12 +149,7 @@ def _existing(word: str) -> Path:
 
 
 def _told(result: RunResult) -> None:
-    chief = [f"  {key:<60}{value:.4g}" for key, value in result.metrics.items() if _is_chief(key)]
-    print("\n".join([*headline(result), *chief[:40], f"page    {result.page}"]))
-
-
-def _is_chief(key: str) -> bool:
-    return key.count("/") == 3 and key.split("/")[1] == "rmse" and key.split("/")[0] == "test"
+    print("\n".join([*headline(result), f"page    {result.page}"]))
 
 
 def _run(work: Callable[[JobConfig, Path], None], overrides: tuple[str, ...]) -> int:

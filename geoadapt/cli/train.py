@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +32,7 @@ __all__ = ["VERB", "train"]
 LOG = logging.getLogger(__name__)
 PRETRAININGS = ("pretraining", "weather_pretraining")
 MADE = ("simulated", "pretraining", "simulated_weather", "weather_pretraining")
-CHIEF = ("/miou", "/masked_mse", "/error")
+CHIEF = ("/miou", "/masked_mse", "/forecast_mse")
 """By which metrics runs are told apart at a glance."""
 
 
@@ -103,7 +104,23 @@ def outline(job: JobConfig) -> list[str]:
 def headline(result: RunResult) -> list[str]:
     """The chief score of the model and of every control."""
     found = {key: value for key, value in result.metrics.items() if key.count("/") == 1 and key.endswith(CHIEF)}
-    return [f"  {key:<28}{number(value)}" for key, value in found.items()]
+    return [*(f"  {key:<28}{number(value)}" for key, value in found.items()), *_errors(result.metrics)]
+
+
+def _errors(metrics: Mapping[str, float]) -> list[str]:
+    """Of forecasts: who errs by how much in the first channel, at the first, the middle and the last lead."""
+    keys = [parts for key in metrics if len(parts := key.split("/")) == 4 and parts[1] == "rmse"]
+    if not keys:
+        return []
+    channel = keys[0][2]
+    leads = sorted({parts[3] for parts in keys if parts[2] == channel}, key=lambda lead: float(lead[:-1]))
+    shown = list(dict.fromkeys([leads[0], leads[len(leads) // 2], leads[-1]]))
+    whos = sorted(dict.fromkeys(parts[0] for parts in keys), key=lambda who: who != "test")
+    rows = [
+        f"  {who:<18}" + "".join(f"{metrics.get(f'{who}/rmse/{channel}/{lead}', math.nan):>9.4g}" for lead in shown)
+        for who in whos
+    ]
+    return [f"RMSE of {channel} at {', '.join(shown)}", *rows]
 
 
 def closing(result: RunResult) -> str:

@@ -36,9 +36,11 @@ def test_label_values_are_typed_as_numbers() -> None:
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_choice_has_a_file_and_composes(group: str) -> None:
-    assert choices(group) == sorted(GROUPS[group])
+    assert set(choices(group)) >= set(GROUPS[group])
     for name in choices(group):
-        assert getattr(compose([f"{group}={name}"]), group).name == name
+        built = getattr(compose([f"{group}={name}"]), group).name
+        # a file may also give a builder other numbers: its name then begins with the builder's
+        assert built in GROUPS[group] and name.startswith(built)
 
 
 @pytest.mark.parametrize("section", ["train", "infer", "runtime"])
