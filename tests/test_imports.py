@@ -119,7 +119,7 @@ def test_data_pipelines_use_io_and_cubes_only(path: Path) -> None:
 
 def _torch_free_files() -> list[Path]:
     files = [p for folder in TORCH_FREE_FOLDERS for p in _modules(f"geoadapt/{folder}")]
-    files += sorted((ROOT / "geoadapt").glob("*/config.py")) + sorted((ROOT / "geoadapt").glob("*/__init__.py"))
+    files += sorted((ROOT / "geoadapt").glob("*/*config.py")) + sorted((ROOT / "geoadapt").glob("*/__init__.py"))
     return sorted({*files, *(ROOT / "geoadapt" / f"{n}.py" for n in ("__init__", "config", "errors", "registry"))})
 
 

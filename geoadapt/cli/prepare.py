@@ -31,7 +31,7 @@ def _plan(request: Request) -> Callable[[], int]:
     def work() -> int:
         names = PIPELINES[data.name](data)
         places = " and ".join(_place(part) for part in _parts(data))
-        print(f"{len(names)} made or found in {places}: {_shown(names)}")
+        print(f"{len(names)} {_what(data)} in {places}: {_shown(names)}")
         return 0
 
     def outline() -> int:
@@ -45,6 +45,13 @@ def _plan(request: Request) -> Callable[[], int]:
 
 def _shown(names: Sequence[str]) -> str:
     return ", ".join([*names[:SHOWN], "…"] if len(names) > SHOWN else names)
+
+
+def _what(data: Any) -> str:
+    """What the names are of."""
+    if hasattr(data, "path"):
+        return "cube"
+    return "planets" if hasattr(data, "interval_hours") else "scenes"
 
 
 def _place(data: Any) -> str:

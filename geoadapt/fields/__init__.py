@@ -6,12 +6,14 @@ In: a data configuration. Out: labelled scenes, and batches of fields (b, t, c, 
 from geoadapt.fields.config import (
     CloudDatasetConfig,
     CsmaskConfig,
-    Era5Config,
     FolderConfig,
-    Merra2Config,
     MixedConfig,
     PretrainingDataConfig,
     SimulatedConfig,
+)
+from geoadapt.fields.weather_config import (
+    Era5Config,
+    Merra2Config,
     SimulatedWeatherConfig,
     WeatherConfig,
     WeatherPretrainingDataConfig,

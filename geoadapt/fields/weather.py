@@ -16,8 +16,8 @@ from geoadapt.cubes.latlon_box import part_of
 from geoadapt.cubes.weather import open_weather
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.archive import history_of
-from geoadapt.fields.config import SimulatedWeatherConfig, WeatherConfig
 from geoadapt.fields.history import History
+from geoadapt.fields.weather_config import SimulatedWeatherConfig, WeatherConfig
 
 __all__ = ["WeatherData", "build", "build_simulated", "open_history"]
 

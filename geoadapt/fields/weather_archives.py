@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from geoadapt.cubes.weather import open_weather
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.archive import history_of
-from geoadapt.fields.config import WeatherPretrainingDataConfig
 from geoadapt.fields.history import History
+from geoadapt.fields.weather_config import WeatherPretrainingDataConfig
 
 __all__ = ["REAL", "PretrainingArchives", "RealSet", "Side", "build"]
 

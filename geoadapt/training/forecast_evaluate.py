@@ -17,9 +17,9 @@ import xarray as xr
 from geoadapt.config import RuntimeConfig
 from geoadapt.cubes.weather import open_weather
 from geoadapt.errors import GeoadaptError
-from geoadapt.fields.config import WeatherConfig
 from geoadapt.fields.history import History
 from geoadapt.fields.weather import open_history
+from geoadapt.fields.weather_config import WeatherConfig
 from geoadapt.forecast_bundle import BundledForecaster, load_forecast_baselines, load_forecaster
 from geoadapt.inference.machine import choose_device, use_threads
 from geoadapt.io.atomic import write_text

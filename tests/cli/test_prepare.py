@@ -41,7 +41,7 @@ def test_of_mixed_data_the_part_that_can_be_made_is_made(
     assert main([*words, "--dry-run"]) == 0
     assert "make      1 scenes of 64 × 64 px in sim" in capsys.readouterr().out
     assert main(words) == 0
-    assert "1 made or found in sim: simulated_0_00_" in capsys.readouterr().out
+    assert "1 scenes in sim: simulated_0_00_" in capsys.readouterr().out
 
 
 def test_the_cost_grows_with_scenes_and_pixels() -> None:

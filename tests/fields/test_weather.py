@@ -10,9 +10,9 @@ import pytest
 import xarray as xr
 
 from geoadapt.errors import GeoadaptError
-from geoadapt.fields.config import SimulatedWeatherConfig, WeatherConfig, WeatherPretrainingDataConfig
 from geoadapt.fields.weather import WeatherData, build, build_simulated, open_history
 from geoadapt.fields.weather_archives import build as build_archives
+from geoadapt.fields.weather_config import SimulatedWeatherConfig, WeatherConfig, WeatherPretrainingDataConfig
 from tests.waves import made, write_planet, write_slp
 
 

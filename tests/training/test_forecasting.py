@@ -254,7 +254,7 @@ def test_what_cannot_be_is_said_before_the_first_fit(
 
 
 def test_data_of_another_task_are_refused(path: Path, tmp_path: Path) -> None:
-    from geoadapt.fields.config import WeatherConfig
+    from geoadapt.fields.weather_config import WeatherConfig
 
     with pytest.raises(GeoadaptError, match=r"slp.nc"):
         prepare(replace(job(path), data=WeatherConfig(path=str(tmp_path / "slp.nc"), test_years=[2003])), tmp_path)
