@@ -172,12 +172,15 @@ from tests.faults.test_forecast import CONFIG, SEVEN
 from tests.inference.forecasters import Convolved, archive, days
 how, path = sys.argv[1], Path(sys.argv[2])
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started deaf to it
+def linger_on():
+    for _ in range(300):  # a signal that another thread took is seen between two naps
+        time.sleep(0.1)
 calls = [0]
 def before(step):
     calls[0] += 1
     if how == "step" and calls[0] == 8:
         print("running", flush=True)
-        time.sleep(30)
+        linger_on()
 if how == "move":
     from geoadapt.io import forecast_zarr
     move, moved = forecast_zarr._move, []
@@ -185,7 +188,7 @@ if how == "move":
         moved.append(final)
         if len(moved) == 6:  # one variable of an init time is moved, the other is not
             print("running", flush=True)
-            time.sleep(30)
+            linger_on()
         move(part, final)
     forecast_zarr._move = linger
 if how == "full":
