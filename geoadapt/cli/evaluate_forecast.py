@@ -56,6 +56,7 @@ def plan_forecaster(request: Request) -> Callable[[], int]:
         return lambda: _say(f"bundle    {bundle}\narchive   {job.data.path}\n\nnothing was run (--dry-run)")
 
     def work(job: JobConfig, folder: Path) -> None:
+        """Score the bundle once, in a run folder."""
         from geoadapt.training.forecast_evaluate import evaluate_forecaster
 
         LOG.info("run folder: %s", folder)
@@ -94,6 +95,7 @@ def plan_stored(request: Request) -> Callable[[], int]:
         return lambda: _say(f"forecast  {forecast}\ntruth     {truth}\n\nnothing was run (--dry-run)")
 
     def work(job: JobConfig, folder: Path) -> None:
+        """Score the stored forecast once, in a run folder."""
         from geoadapt.training.forecast_evaluate import evaluate_forecast
         from geoadapt.training.verification import SCORES
 

@@ -135,6 +135,7 @@ def loaders_for(setting: ForecastSetting, job: JobConfig, frames: int) -> Callab
     """What makes the batches of a fit from a step on, with as many past states as a module looks at."""
 
     def loaders(start: int) -> Loaders:
+        """Batches from step ``start`` on."""
         data = setting.data
         return forecast_loaders(
             data.history,
