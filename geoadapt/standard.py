@@ -58,9 +58,17 @@ class Standard(nn.Module):
         return values * self.std[:, None, None] + self.usual(times)
 
     def batch(self, batch: Batch) -> Batch:
-        """The batch with its inputs standardised; what is missing becomes 0. The target stays as it is."""
+        """The batch with its inputs standardised; what is missing becomes 0. The target stays as it is.
+
+        Raises GeoadaptError where it has other static fields than those that the statistics are of.
+        """
         inputs = {"atmosphere": self._field(batch.inputs["atmosphere"])}
-        if (static := batch.inputs.get("static")) is not None:
+        static = batch.inputs.get("static")
+        have = 0 if static is None else static.values.shape[2]
+        if have != len(self.static_mean):
+            problem = f"{have} fields without dates, the model was fitted with {len(self.static_mean)}"
+            raise GeoadaptError("batch", problem, "give the archive with the same ones, such as orography")
+        if static is not None:
             scaled = (static.values - self.static_mean[:, None, None]) / self.static_std[:, None, None]
             inputs["static"] = replace(static, values=torch.where(scaled.isfinite(), scaled, 0.0))
         return replace(batch, inputs=inputs)

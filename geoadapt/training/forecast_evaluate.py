@@ -155,10 +155,11 @@ def _history(data: WeatherConfig, made: BundledForecaster) -> History:
     """The archive with the bundle's channels, in its step; raises GeoadaptError for another grid."""
     variables = list(dict.fromkeys(channel.partition("@")[0] for channel in made.channels))
     levels = sorted({float(c.partition("@")[2]) for c in made.channels if "@" in c})
-    plain: dict[str, Any] = {**asdict(data), "variables": variables, "levels": levels}
+    card = made.card.forecast or {}
+    # the fields without dates that it was fitted with are inputs too
+    plain: dict[str, Any] = {**asdict(data), "variables": [*variables, *card["static_channels"]], "levels": levels}
     plain["step"] = f"{round(made.step)}s"
     history = open_history(WeatherConfig(**plain), made.channels)
-    card = made.card.forecast or {}
     for name, own in (("latitude", history.latitude), ("longitude", history.longitude)):
         wanted = np.asarray(card[name])
         if own.shape != wanted.shape or not np.allclose(own, wanted, atol=1e-3):

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -54,11 +53,6 @@ class ForecastSetting:
     folder: Path
     device: str
 
-    @property
-    def step_hours(self) -> int:
-        """Of one step [h]."""
-        return round(self.stepping.step / 3600)
-
 
 def prepare(job: JobConfig, run_dir: Path) -> ForecastSetting:
     """Archive, statistics and task of a run; raises GeoadaptError where leads or data cannot work."""
@@ -91,7 +85,9 @@ def steps_to(leads: tuple[int, ...], step: float) -> int:
     return round(max(leads) * 3600 / step)
 
 
-def forecaster_of(job: JobConfig, standard: Standard, channels: tuple[str, ...], stepping: Stepping) -> Any:
+def forecaster_of(
+    job: JobConfig, standard: Standard, channels: tuple[str, ...], stepping: Stepping
+) -> AdaptedForecaster:
     """The forecaster that ``job`` describes, its new parameters drawn from the seed, its readout from the backbone."""
     inputs = forecast_inputs(channels)
     model = build_model(job.backbone, job.adapter, job.head, inputs, channels, job.seed)
@@ -101,7 +97,7 @@ def forecaster_of(job: JobConfig, standard: Standard, channels: tuple[str, ...],
 def fit_forecaster(setting: ForecastSetting, job: JobConfig, name: str) -> tuple[AdaptedForecaster, FitResult]:
     """Build and train the forecaster that ``job`` describes."""
     history = setting.data.history
-    forecaster: AdaptedForecaster = forecaster_of(job, setting.standard, history.channels, setting.stepping)
+    forecaster = forecaster_of(job, setting.standard, history.channels, setting.stepping)
     forecaster.to(setting.device)
     _see_alive(forecaster, setting)
     model = forecaster.model

@@ -63,6 +63,31 @@ def test_a_bundle_is_scored_on_later_years_beside_all_that_it_carries(bundle: Pa
     assert "this model" in (out / "report.html").read_text(encoding="utf-8")
 
 
+def test_fields_without_dates_are_inputs_wherever_the_bundle_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = archive(tmp_path / "plain.nc", (2001, 2003))
+    with xr.open_dataset(plain, engine="h5netcdf") as cube:
+        ground = (("lat", "lon"), np.arange(40.0).reshape(5, 8), {"units": "m2 s-2"})
+        cube.load().assign(geopotential_at_surface=ground).to_netcdf(tmp_path / "ground.nc", engine="h5netcdf")
+    run = tmp_path / "run"
+    words = [
+        *("experiment=slp_natl", f"data.path={tmp_path / 'ground.nc'}", "data.test_years=[2003]", "data.variables=[]"),
+        *("backbone.random_weights=true", "backbone.width=16", "backbone.depth=1", "train.steps=2", "train.batch=4"),
+        *("train.val_every=2", "task.leads=[24]", "task.rollout=[1]", "train.bootstrap=20", "runtime.threads=1"),
+        *("train.controls=none", f"hydra.run.dir={run}"),
+    ]
+    assert main(["train", *words]) == 0
+    again = [str(tmp_path / "ground.nc"), "--bundle", str(run / "bundle"), "data.test_years=[2003]"]
+    assert main(["evaluate", *again, f"hydra.run.dir={tmp_path / 'again'}", "train.bootstrap=20"]) == 0
+    first, second = (json.loads((f / "metrics.json").read_text()) for f in (run, tmp_path / "again"))
+    assert second[f"test/rmse/{SLP}/24h"] == pytest.approx(first[f"test/rmse/{SLP}/24h"], rel=1e-5)
+    capsys.readouterr()
+    without = [str(plain), "--bundle", str(run / "bundle"), f"hydra.run.dir={tmp_path / 'without'}"]
+    assert main(["evaluate", *without]) == 1
+    assert "geopotential_at_surface" in capsys.readouterr().err
+
+
 def test_another_grid_is_refused(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = archive(tmp_path / "moved.nc", (2009, 2009))
     with xr.open_dataset(path, engine="h5netcdf") as cube:

@@ -180,6 +180,10 @@ def test_static_fields_are_scaled_and_used_at_every_step() -> None:
     history = made(800, CHANNELS, static=True)
     model, given = forecaster(history), batch(3, history)
     assert model.seen(given).inputs["static"].values.abs().max() < 3
+    static = given.inputs["static"]
+    other = replace(given, inputs={**given.inputs, "static": replace(static, values=static.values.flip(-1))})
     without = replace(given, inputs={"atmosphere": given.inputs["atmosphere"]})
     with torch.no_grad():
-        assert not torch.allclose(model(without), model(given), atol=1.0)
+        assert not torch.allclose(model(other), model(given), atol=1.0)
+        with pytest.raises(GeoadaptError, match="0 fields without dates, the model was fitted with"):
+            model(without)
