@@ -29,7 +29,7 @@ from geoadapt.io.listing import SceneFiles
 from geoadapt.io.paths import as_path
 from geoadapt.io.zarr_read import is_store
 
-__all__ = ["open_cube"]
+__all__ = ["expand_paths", "list_scenes", "open_cube"]
 
 
 def open_cube(
@@ -84,14 +84,14 @@ def open_cube(
         resampling,
         allow_external,
     )
-    paths = _expand(path)
+    paths = expand_paths(path)
     file = local_file(paths[0])
     if len(paths) == 1 and file is not None and file.exists() and is_store(file):
         return open_store_cube(file, reading, bbox, aoi, chunks)
     found = None if (bbox, aoi, bands) != (None, None, None) else _weather(paths)
     if found is not None:
         return weather_cube(found, chunks)
-    scenes = _scenes(paths, reading)
+    scenes = list_scenes(paths, reading)
     cubes = [_scene_cube(scene, reading, bbox, aoi, chunks) for scene in scenes]
     return cubes[0] if len(cubes) == 1 else _stack(cubes, str(path))
 
@@ -110,10 +110,10 @@ def _weather(paths: list[str]) -> list[Candidate] | None:
     return found
 
 
-def _expand(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[str]:
+def expand_paths(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[str]:
     """Every path that was meant; a name that exists is itself, even where it looks like a glob."""
     if not isinstance(path, (str, os.PathLike)):
-        found = [p for one in path for p in _expand(one)]
+        found = [p for one in path for p in expand_paths(one)]
         if not found:
             raise GeoadaptError("open_cube", "got no paths", "give at least one")
         return found
@@ -131,7 +131,7 @@ def _expand(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> 
     return matches
 
 
-def _scenes(paths: list[str], reading: Reading) -> list[SceneFiles | str]:
+def list_scenes(paths: list[str], reading: Reading) -> list[SceneFiles | str]:
     """The scenes at all paths; files that are single bands of scenes are put together."""
     files = [Path(p) for p in paths]
     if len(files) > 1 and all(p.is_file() and p.suffix.lower() in RASTER_SUFFIXES for p in files):
@@ -168,7 +168,7 @@ def _stack(cubes: list[xr.DataArray], where: str) -> xr.DataArray:
             raise GeoadaptError(
                 where,
                 f"scenes lie on different grids: {_told(first)} and {_told(cube)}",
-                "open them one by one, or bring them to one grid first",
+                "open_series brings scenes to one grid, or open them one by one",
             )
         if list(cube["band"].values) != list(first["band"].values):
             raise GeoadaptError(
@@ -184,7 +184,9 @@ def _stack(cubes: list[xr.DataArray], where: str) -> xr.DataArray:
             where, f"{len(undated)} of {len(cubes)} scenes have no date: {undated[0]}", "put it in the name"
         )
     if len(set(times)) < len(times):
-        raise GeoadaptError(where, "two scenes have the same date", "open them one by one")
+        raise GeoadaptError(
+            where, "two scenes have the same date", "open_series can choose or mosaic them, or open them one by one"
+        )
     notes = "; ".join(dict.fromkeys(c.attrs["notes"] for c in cubes if c.attrs.get("notes")))
     stacked: xr.DataArray = xr.concat([cubes[i] for i in np.argsort(times)], "time", combine_attrs="override")
     stacked.attrs |= {"source": where, **({"notes": notes} if notes else {})}

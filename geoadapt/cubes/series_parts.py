@@ -1,0 +1,107 @@
+"""What a series is made of: parts with one date or many, each on a grid of its own, opened when they are read.
+
+In: nothing but descriptions. Out: ``Part``, what all ways of storing a series come down to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from geoadapt.errors import GeoadaptError
+from geoadapt.io.base import Window
+
+__all__ = ["Choice", "Part", "Reader", "moment", "span"]
+
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+Dates = NDArray[np.datetime64]
+
+
+class Reader(Protocol):
+    """An open part; one reader serves one thread."""
+
+    def read(self, window: Window) -> tuple[Floats, Bools]:
+        """Values (t, c, h, w), NaN where missing, and what its quality layer calls clear (t, h, w).
+
+        The window counts pixels of the series' grid.
+        """
+
+    def close(self) -> None:
+        """Release the handles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One scene, or one file with many dates."""
+
+    origin: str
+    names: tuple[str, ...]
+    """(t,)."""
+    times: Dates
+    """(t,) datetime64[s]."""
+    sensors: tuple[str | None, ...]
+    bands: tuple[str, ...]
+    grid: GeoBox | None
+    """None where the part has no place on Earth."""
+    size: tuple[int, int]
+    """Height and width [px]."""
+    handles: int
+    """Files that are open while it is read."""
+    opener: Callable[[GeoBox | None, str], Reader]
+    """(the series' grid, None = the part's own; how to resample) → an open part."""
+    notes: tuple[str, ...] = ()
+    """What was used and done."""
+    doubts: tuple[str, ...] = ()
+    """What may be wrong with its numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What of the series is wanted, and how its numbers are to be read; said at ``open_series``."""
+
+    bands: tuple[str, ...] | None = None
+    mask: Any = "auto"
+    scheme: str | None = None
+    treatment: dict[str, Any] = field(default_factory=dict)
+    start: np.datetime64 | None = None
+    end: np.datetime64 | None = None
+    nodata: float | None = None
+    dates: Mapping[str, np.datetime64] = field(default_factory=dict)
+    """Of scenes that do not tell theirs, by name."""
+
+    def holds(self, times: Dates) -> Bools:
+        """Which of ``times`` lie between start and end, both included."""
+        kept = np.ones(times.shape, bool)
+        if self.start is not None:
+            kept &= times >= self.start
+        if self.end is not None:
+            kept &= times <= self.end
+        return kept
+
+
+def moment(value: object, name: str) -> np.datetime64:
+    """A date as datetime64[s]; raises GeoadaptError where it is none."""
+    try:
+        found = np.datetime64(value, "s")  # type: ignore[call-overload]
+    except (ValueError, TypeError) as error:
+        raise GeoadaptError(name, f"'{value}' is no date", "write it as 2020-06-30") from error
+    if np.isnat(found):
+        raise GeoadaptError(name, f"'{value}' is no date", "write it as 2020-06-30")
+    return np.datetime64(found, "s")
+
+
+def span(start: object | None, end: object | None) -> tuple[np.datetime64 | None, np.datetime64 | None]:
+    """First and last second that are wanted; an end without a time of day takes the whole day."""
+    first = None if start is None else moment(start, "start")
+    last = None if end is None else moment(end, "end")
+    if last is not None and last == last.astype("datetime64[D]"):
+        last = last + np.timedelta64(86399, "s")
+    if first is not None and last is not None and last < first:
+        raise GeoadaptError("start", f"{first} lies after end {last}", "exchange them")
+    return first, last
