@@ -140,10 +140,20 @@ def target_pattern(backbone: nn.Module, targets: Sequence[str], last_blocks: int
                 f"'{target}' matches no layer as a whole name",
                 f"groups: {', '.join(spec.targets)}; layers: {nearest(target, names)}",
             )
+        _check_dilation(backbone, target, matched)
         parts.append(pattern)
     if not parts:
         raise GeoadaptError("adapter.targets", "is empty", f"groups: {', '.join(spec.targets)}")
     return "|".join(f"(?:{part})" for part in parts)
+
+
+def _check_dilation(backbone: nn.Module, target: str, names: Sequence[str]) -> None:
+    """peft's LoRA of a convolution knows no dilation: its update would have another shape."""
+    for name in names:
+        layer = backbone.get_submodule(name)
+        if isinstance(layer, nn.Conv2d) and layer.dilation != (1, 1):
+            problem = f"'{target}' matches {name}, a convolution with dilation {layer.dilation[0]}"
+            raise GeoadaptError("adapter.targets", problem, "leave it out: LoRA has no form for it")
 
 
 def build(config: LoraConfig, backbone: nn.Module) -> Lora:

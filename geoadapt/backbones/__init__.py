@@ -3,7 +3,15 @@
 One file per family; the dict below is the whole registry.
 """
 
-from geoadapt.backbones.config import DlL8s2UvConfig, GalileoConfig, PrithviEoConfig, SmallEoConfig, SmallWxConfig
+from geoadapt.backbones.config import (
+    DlL8s2UvConfig,
+    GalileoConfig,
+    PmaaConfig,
+    PrithviEoConfig,
+    SmallEoConfig,
+    SmallWxConfig,
+    SpaGanConfig,
+)
 from geoadapt.registry import Entry
 
 __all__ = ["BACKBONES"]
@@ -15,6 +23,8 @@ BACKBONES: dict[str, Entry] = {
     "small_eo": Entry(SmallEoConfig, "geoadapt.backbones.prithvi_eo:build"),
     "small_wx": Entry(SmallWxConfig, "geoadapt.backbones.small_wx:build"),
     "dl_l8s2_uv": Entry(DlL8s2UvConfig, "geoadapt.backbones.dl_l8s2_uv:build"),
+    "pmaa": Entry(PmaaConfig, "geoadapt.backbones.pmaa:build"),
+    "spagan": Entry(SpaGanConfig, "geoadapt.backbones.spagan:build"),
     "prithvi_eo_v1_100": Entry(PrithviEoConfig, "geoadapt.backbones.prithvi_eo:build"),
     "prithvi_eo_v2_tiny_tl": Entry(PrithviEoConfig, "geoadapt.backbones.prithvi_eo:build"),
     "prithvi_eo_v2_100_tl": Entry(PrithviEoConfig, "geoadapt.backbones.prithvi_eo:build"),

@@ -10,9 +10,11 @@ __all__ = [
     "DL_L8S2_UV_CHANNELS",
     "DlL8s2UvConfig",
     "GalileoConfig",
+    "PmaaConfig",
     "PrithviEoConfig",
     "SmallEoConfig",
     "SmallWxConfig",
+    "SpaGanConfig",
 ]
 
 
@@ -164,11 +166,14 @@ class SmallWxConfig:
     patch_size: int = 1
     """Side of the squares of cells that are averaged into a token; larger for fine grids."""
     width: int = 64
-    depth: int = 6
+    depth: int = 8
+    kernel: int = 5
+    """Side of the convolutions [cells], odd."""
+    attend_every: int = 4
+    """Each so-manieth block attends along rows and columns as well."""
     heads: int = 4
     """Half of them look along the row, half along the column."""
-    mlp_ratio: float = 2.0
-    waves: int = 24
+    waves: int = 8
     """Waves of latitude and longitude that tell the place: up to so many around the globe."""
     code: int = 64
     """Width of the network that makes a channel's kernels from its name."""
@@ -176,12 +181,75 @@ class SmallWxConfig:
     """Chance that a sample skips a branch, in training only."""
 
     def __post_init__(self) -> None:
-        for name in ("patch_size", "width", "depth", "heads", "waves", "code"):
+        for name in ("patch_size", "width", "depth", "attend_every", "heads", "waves", "code"):
             if getattr(self, name) < 1:
                 raise GeoadaptError(f"backbone.{name}", f"{getattr(self, name)}", "choose 1 or more")
         if self.width % self.heads or self.heads % 2:
             raise GeoadaptError("backbone.heads", f"{self.heads} for a width of {self.width}", "choose an even divisor")
+        if self.kernel < 1 or self.kernel % 2 == 0:
+            raise GeoadaptError("backbone.kernel", f"{self.kernel}", "choose an odd number")
         if not 0 <= self.drop_path < 1:
             raise GeoadaptError("backbone.drop_path", f"{self.drop_path}", "choose 0 or more and less than 1")
-        if not self.mlp_ratio > 0:
-            raise GeoadaptError("backbone.mlp_ratio", f"{self.mlp_ratio}", "choose a positive number, such as 2")
+
+
+@dataclass
+class PmaaConfig:
+    """PMAA (Zou 2023): three cloudy dates of a place to one image without clouds."""
+
+    name: str = "pmaa"
+    weights: str | None = None
+    """A folder or file; None looks in GEOADAPT_WEIGHTS."""
+    random_weights: bool = False
+    """Weights drawn from ``seed``: to train it from scratch, and as a control."""
+    seed: int = 0
+    channels: tuple[str, ...] = ("red", "green", "blue", "nir")
+    """What it takes, in this order."""
+    outputs: tuple[str, ...] = ()
+    """What it gives, of these; empty = all. Published: all four, or red, green and blue."""
+    width: int = 32
+    norm: str = "instance"
+    """``instance`` as in the published weights, or ``batch`` as the published class is written."""
+    fusion: str = "upstream"
+    """The way up starts from the coarsest level with ``coarse``, as in the paper; ``upstream`` never reads that one."""
+    features: str = "fused"
+    """As a backbone it gives one map of all three ``fused``, or a map for each of any number of ``dates``."""
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise GeoadaptError("backbone.width", f"{self.width}", "choose 1 or more")
+        choices = {"norm": ("instance", "batch"), "fusion": ("upstream", "coarse"), "features": ("fused", "dates")}
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise GeoadaptError(f"backbone.{name}", f"'{getattr(self, name)}'", nearest(getattr(self, name), known))
+        if not self.channels or len(set(self.channels)) < len(self.channels):
+            raise GeoadaptError("backbone.channels", f"{list(self.channels)}", "name one or more, each once")
+        unknown = [name for name in self.outputs if name not in self.channels]
+        if unknown or len(set(self.outputs)) < len(self.outputs):
+            raise GeoadaptError(
+                "backbone.outputs", f"{list(self.outputs)}", f"name some of {list(self.channels)}, each once"
+            )
+
+
+@dataclass
+class SpaGanConfig:
+    """SpA-GAN (Pan 2020): a single image without its clouds, in three visible bands."""
+
+    name: str = "spagan"
+    weights: str | None = None
+    """A folder or file; None looks in GEOADAPT_WEIGHTS."""
+    random_weights: bool = False
+    """The control: the same architecture with weights drawn from ``seed``."""
+    seed: int = 0
+    variant: str = "RICE2"
+    """What it was trained on: ``RICE1`` thin haze, ``RICE2`` thick clouds."""
+    white: float = 0.3
+    """The reflectance that it is shown as 1; brighter is cut off. Its training images were pictures of 8 bits."""
+    order: str = "bgr"
+    """In which order it is given the bands: ``bgr`` as it was trained, or ``rgb``."""
+
+    def __post_init__(self) -> None:
+        for name, known in {"variant": ("RICE1", "RICE2"), "order": ("bgr", "rgb")}.items():
+            if getattr(self, name) not in known:
+                raise GeoadaptError(f"backbone.{name}", f"'{getattr(self, name)}'", nearest(getattr(self, name), known))
+        if not self.white > 0:
+            raise GeoadaptError("backbone.white", f"{self.white}", "choose a positive reflectance, such as 0.3")

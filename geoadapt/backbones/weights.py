@@ -148,7 +148,7 @@ def random_provenance(name: str, seed: int, module: nn.Module) -> Provenance:
     digest = hashlib.sha256(str(seed).encode())
     for key, value in sorted(module.state_dict().items()):
         digest.update(key.encode())
-        digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return Provenance(name, f"random weights, seed {seed}", digest.hexdigest(), "drawn from the seed", "none needed")
 
 

@@ -257,3 +257,10 @@ def test_the_backbone_stays_the_same_object_with_its_spec() -> None:
     assert attached.backbone is backbone
     assert isinstance(attached.backbone, nn.Module)
     assert attached.backbone.spec.name == "galileo_nano"
+
+
+def test_a_dilated_convolution_is_refused_before_peft_fails_on_it() -> None:
+    plain = galileo()
+    plain.blocks[0].wide = nn.Conv2d(4, 4, 3, dilation=2)
+    with pytest.raises(GeoadaptError, match=r"blocks\.0\.wide, a convolution with dilation 2"):
+        attach(plain, LoraConfig(r=2, targets=(r"blocks\.0\.wide",)))

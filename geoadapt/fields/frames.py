@@ -1,0 +1,108 @@
+"""Which dates of a series a backbone looks at, and how one that knows single dates is given several.
+
+In: batches whose last frame is the date to be restored (``series_batch``). Out: batches of fewer frames, or one each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from geoadapt.fields.features import Features
+from geoadapt.fields.types import Batch, Field, ProjectedGrid
+
+__all__ = ["DAY", "days_from_target", "fold_dates", "masked", "nearest_frames", "radar_of", "unfold_dates"]
+
+DAY = 86400.0
+"""[s]."""
+FAR = 30.0
+"""A date so far off counts half as much as one of the same day [days]."""
+
+
+def masked(field: Field) -> Field:
+    """The field with 0 wherever a value is not valid, whatever stood there."""
+    if field.valid is None:
+        return field
+    return replace(field, values=torch.where(field.valid, field.values, 0.0))
+
+
+def days_from_target(field: Field) -> Tensor:
+    """Days (b, t) from the last frame's date, negative before it; frames without dates count as a day apart."""
+    if field.times is None:
+        frames = field.values.shape[1]
+        steps = torch.arange(frames, device=field.values.device, dtype=torch.float32) - (frames - 1)
+        return steps.expand(len(field.values), frames)
+    return (field.times - field.times[:, -1:]).float() / DAY
+
+
+def nearest_frames(field: Field, count: int) -> Field:
+    """The last frame and the ``count`` − 1 others that show most of what it hides, near in time; by date.
+
+    A frame's worth is the share of the last frame's invalid pixels that it shows, over 1 + days / 30.
+    """
+    frames = field.values.shape[1]
+    if frames <= count:
+        return field
+    if field.valid is None:
+        share = field.values.new_ones(len(field.values), frames)
+    else:
+        hidden = ~field.valid[:, -1:].all(2)
+        hidden = hidden | ~hidden.any(-1).any(-1)[..., None, None]
+        shown = field.valid.all(2) & hidden
+        share = shown.sum((-2, -1)) / hidden.sum((-2, -1))
+    worth = share / (1 + days_from_target(field).abs() / FAR)
+    worth[:, -1] = torch.inf
+    index = worth.topk(count, dim=1).indices.sort(dim=1).values
+    place = index[..., None, None, None].expand(-1, -1, *field.values.shape[2:])
+    return replace(
+        field,
+        values=field.values.gather(1, place),
+        valid=None if field.valid is None else field.valid.gather(1, place),
+        times=None if field.times is None else field.times.gather(1, index),
+    )
+
+
+def radar_of(radar: Field, frames: Field) -> Field | None:
+    """The radar image nearest in time to each of ``frames``, on their dates; None where either has no dates."""
+    if radar.times is None or frames.times is None:
+        return None
+    seen = torch.ones_like(radar.values, dtype=torch.bool) if radar.valid is None else radar.valid
+    away = (radar.times[:, None] - frames.times[..., None]).abs().float()
+    # a frame of padding has no pixel, and must not stand before an image of a later date
+    away = away + torch.where(seen.any(-1).any(-1).any(-1), 0.0, 1e15)[:, None]
+    index = away.argmin(-1)[..., None, None, None].expand(-1, -1, *radar.values.shape[2:])
+    picked = replace(radar, values=radar.values.gather(1, index), valid=seen.gather(1, index), times=frames.times)
+    return masked(picked)
+
+
+def fold_dates(batch: Batch) -> Batch:
+    """Every date of every sample as a sample of its own, (b, t, …) as (b·t, 1, …); the target is left out."""
+    frames = max(field.values.shape[1] for field in batch.inputs.values())
+    return Batch({name: _folded(field, frames) for name, field in batch.inputs.items()})
+
+
+def unfold_dates(features: Features, frames: int) -> Features:
+    """Maps (b·t, 1, d, h, w) of folded dates as (b, t, d, h, w)."""
+    maps = tuple(m.reshape(-1, frames * m.shape[1], *m.shape[2:]) for m in features.maps)
+    return replace(features, maps=maps, tokens=None)
+
+
+def _folded(field: Field, frames: int) -> Field:
+    repeats = frames // field.values.shape[1]
+
+    def each(values: Tensor | None) -> Tensor | None:
+        return None if values is None else values.repeat_interleave(repeats, 1).flatten(0, 1).unsqueeze(1)
+
+    values = each(field.values)
+    assert values is not None
+    grid = field.grid
+    if isinstance(grid, ProjectedGrid):
+        told, centre = grid.resolution, grid.centre
+        grid = ProjectedGrid(
+            told.repeat_interleave(frames, 0) if isinstance(told, Tensor) else told,
+            None if centre is None else centre.repeat_interleave(frames, 0),
+        )
+    sensor = None if field.sensor is None else tuple(s for s in field.sensor for _ in range(frames))
+    return replace(field, values=values, valid=each(field.valid), times=each(field.times), grid=grid, sensor=sensor)
