@@ -14,15 +14,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from geoadapt.baselines.past import blocks, seconds, step_seconds
-from geoadapt.baselines.seasonal import Climatology, SeasonalSettings, fit_climatology
+from geoadapt.baselines.seasonal import Climatology, SeasonalSettings, fit_climatology, seasonal_terms
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.history import History
 from geoadapt.fields.types import Batch, Field
 
-__all__ = ["ANOMALIES", "Standard", "fit_standard"]
+__all__ = ["ANOMALIES", "USUAL", "Standard", "fit_standard"]
 
 ANOMALIES = ("season", "place", "channel")
 """What is taken out: the climatology of the place and date, the place's mean, or the channel's."""
+USUAL = "usual_"
+"""Before the name of a channel: its climatology."""
 LEAST = 1e-6
 """A channel whose standard deviation is less than this share of its mean does not vary."""
 
@@ -57,12 +59,43 @@ class Standard(nn.Module):
         """Standardised values (…, c, h, w) at ``times`` (…), in SI units."""
         return values * self.std[:, None, None] + self.usual(times)
 
+    def background(self, times: Tensor) -> Tensor | None:
+        """The climatology (b, c, h, w) at ``times`` (b,), less each channel's mean, in the units of the anomalies.
+
+        Anomalies alone do not tell in which current they swim. None where the climatology is one number a channel.
+        """
+        scaled = self.background_terms()
+        if scaled is None:
+            return None
+        with torch.autocast(times.device.type, enabled=False):
+            state: Tensor = torch.tensordot(self.terms(times).to(scaled), scaled, dims=1)
+        return state
+
+    def background_terms(self) -> Tensor | None:
+        """The coefficients (k, c, h, w) of the background, to go with ``terms``; None where there is none."""
+        fitted = self.climatology.coefficients
+        if fitted.shape[-2:].numel() == 1:
+            return None
+        scaled = fitted / self.std[:, None, None]
+        return torch.cat([scaled[:1] - scaled[:1].mean((-2, -1), keepdim=True), scaled[1:]])
+
+    def terms(self, times: Tensor) -> Tensor:
+        """The harmonics (…, k) at ``times`` (…) [s]."""
+        settings = self.climatology.settings
+        return seasonal_terms(times, settings.pairs, settings.daily)
+
     def batch(self, batch: Batch) -> Batch:
-        """The batch with its inputs standardised; what is missing becomes 0. The target stays as it is.
+        """The batch with its inputs standardised, and the background; what is missing becomes 0, the target stays.
 
         Raises GeoadaptError where it has other static fields than those that the statistics are of.
         """
-        inputs = {"atmosphere": self._field(batch.inputs["atmosphere"])}
+        given = batch.inputs["atmosphere"]
+        inputs = {"atmosphere": self._field(given)}
+        assert given.times is not None  # or _field has refused it
+        background = self.background(given.times[:, -1])
+        if background is not None:
+            names = tuple(USUAL + channel for channel in given.channels)
+            inputs["usual"] = Field(background[:, None], names, grid=given.grid)
         static = batch.inputs.get("static")
         have = 0 if static is None else static.values.shape[2]
         if have != len(self.static_mean):

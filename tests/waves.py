@@ -15,7 +15,10 @@ from geoadapt.fields.history import History
 
 __all__ = ["CHANNELS", "TINY_WX", "autumns", "dates", "made", "tiny_wx", "waves", "write_planet", "write_slp"]
 
-TINY_WX: dict[str, Any] = {"random_weights": True, "width": 16, "depth": 2, "heads": 2, "waves": 4, "code": 8}
+TINY_WX: dict[str, Any] = {
+    **{"random_weights": True, "width": 16, "depth": 2, "heads": 2, "waves": 4, "code": 8},
+    **{"kernel": 3, "attend_every": 2},
+}
 CHANNELS = ("mean_sea_level_pressure", "temperature@850")
 UNITS = ("Pa", "K")
 MEANS, SIZES = (101000.0, 280.0), (800.0, 5.0)

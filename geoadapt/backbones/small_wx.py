@@ -1,11 +1,15 @@
 """small_wx: a small weather backbone of our own, for any variables and levels on any regular grid of the sphere.
 
-In: a batch of standardised states, "atmosphere" (b, t, c, h, w), with dates, grid and lead time, and perhaps "static".
+In: a batch of standardised states, "atmosphere" (b, t, c, h, w), with dates, grid and lead time, and perhaps "usual",
+what is usual at the date (b, 1, c, h, w), and "static".
 Out: one feature map (b, 1, d, h / p, w / p). Kernels of channels are made from their names, so that there is no fixed
-set; a convolution sees the neighbourhood, axial attention (Ho 2019) the row and column of each cell.
+set; convolutions see the neighbourhood, axial attention (Ho 2019) in every few blocks the row and column of a cell.
+A map of the southern hemisphere is turned over: mirrored at the equator, weather moves by the same laws.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -13,15 +17,22 @@ from torch.nn import functional as F  # noqa: N812 - the field's usual name
 
 from geoadapt.backbones.base import BackboneSpec, Features
 from geoadapt.backbones.config import SmallWxConfig
-from geoadapt.backbones.small_wx_layers import Block, draw
+from geoadapt.backbones.small_wx_layers import Block, draw, padded
 from geoadapt.backbones.small_wx_names import ChannelKernels, channel_codes
-from geoadapt.backbones.small_wx_place import Place, Sight, is_global
+from geoadapt.backbones.small_wx_place import YEAR, Place, Sight, is_global
 from geoadapt.backbones.weights import Provenance, find_weights, load_state, provenance, random_provenance
+from geoadapt.cubes.variables import split_channel
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.types import Batch, Field, LatLonGrid
 
 __all__ = ["SmallWx", "build"]
 
+INPUTS = ("atmosphere", "usual", "static")
+USUAL = "usual_"
+NORTHWARD = ("v_component_of_wind", "10m_v_component_of_wind", "vorticity")
+"""What changes its sign in a mirror at the equator."""
+NEAR = 1.0
+"""A map whose middle is this near to the equator is left as it is [degrees]."""
 SECOND = 1.0 / 3600.0
 
 
@@ -39,38 +50,48 @@ class SmallWx(nn.Module):
         self.place = Place(config.width, config.waves)
         self.sight = Sight(config.width)
         self.blocks = nn.ModuleList(
-            Block(config.width, config.heads, config.mlp_ratio, config.drop_path) for _ in range(config.depth)
+            Block(config.width, config.heads if _attends(config, i) else 0, config.kernel, config.drop_path)
+            for i in range(config.depth)
         )
-        self.norm = nn.LayerNorm(config.width)
+        self.norm = nn.GroupNorm(1, config.width)
+        self.last = nn.Conv2d(config.width, config.width, config.kernel)
         self.spec = BackboneSpec(
             name=config.name,
-            inputs={"atmosphere": (), "static": ()},
+            inputs={"atmosphere": (), "usual": (), "static": ()},
             required={},
             units={"atmosphere": "standardised"},
             widths=(config.width,),
             strides=(config.patch_size,),
             blocks=config.depth,
             targets={
-                "attention": r"blocks\.{block}\.attn\.(qkv|proj)",
-                "mlp": r"blocks\.{block}\.mlp\.fc[12]",
                 "conv": r"blocks\.{block}\.conv",
+                "attention": r"blocks\.{block}\.attn\.(qkv|proj)",
             },
             multiple=1,
         )
 
     def forward(self, batch: Batch) -> Features:
-        """The map after the last block, normed (b, 1, d, h / p, w / p)."""
+        """The map after the last convolution (b, 1, d, h / p, w / p)."""
         given = batch.inputs["atmosphere"]
         if not isinstance(given.grid, LatLonGrid):
             raise GeoadaptError("backbone", f"{self.spec.name} needs latitude and longitude", "give weather fields")
-        x = self._tokens(given, batch.inputs.get("static"))
+        south = bool(given.grid.latitude.double().mean() < -NEAR)
+        inputs = [batch.inputs[name] for name in INPUTS if name in batch.inputs]
+        x = torch.stack([self._sum(mirrored(field) if south else field) for field in inputs]).sum(0)
         grid = self._coarse(given.grid)
+        if south:
+            grid = LatLonGrid(-grid.latitude.flip(0), grid.longitude)
         x = x + self.place(grid).to(x.dtype)
-        x = x + self.sight(given.times, batch.lead_time, len(x)).to(x.dtype)[:, :, None, None]
+        times = given.times
+        if south and times is not None:
+            times = times + round(YEAR / 2)  # its summer is the other one's winter
+        told = self.sight(times, batch.lead_time, len(x)).to(x.dtype)
         around = is_global(given.grid)
         for block in self.blocks:
-            x = block(x, around)
-        x = self.norm(x.movedim(1, -1)).movedim(-1, 1)
+            x = block(x, told, around)
+        x = self.last(padded(F.gelu(self.norm(x)), around, self.config.kernel // 2))
+        if south:
+            x = x.flip(-2)
         return Features((x[:, None],), (self.config.patch_size,))
 
     def readout_kernels(self, channels: tuple[str, ...]) -> Tensor:
@@ -79,14 +100,8 @@ class SmallWx(nn.Module):
         scale: float = self.config.width**-0.5
         return kernels[:, 0] * scale
 
-    def _tokens(self, given: Field, static: Field | None) -> Tensor:
-        """Every cell's channels and dates, each through its own kernel, summed (b, d, h / p, w / p)."""
-        x = self._sum(given)
-        if static is not None:
-            x = x + self._sum(static)
-        return x
-
     def _sum(self, field: Field) -> Tensor:
+        """Every cell's channels and dates, each through its own kernel, summed (b, d, h / p, w / p)."""
         dates, count = field.values.shape[1:3]
         codes = channel_codes(field.channels, field.values.device, _ages(field))
         kernels = self.embed(codes).to(field.values.dtype)  # (t, c, 2, d)
@@ -111,6 +126,20 @@ class SmallWx(nn.Module):
         if p == 1:
             return grid
         return LatLonGrid(*(_means(axis, p) for axis in (grid.latitude, grid.longitude)))
+
+
+def mirrored(field: Field) -> Field:
+    """The field (b, t, c, h, w) mirrored at the equator: rows in the other order, northward winds blowing south."""
+    signs = torch.ones(len(field.channels), device=field.values.device)
+    for place, channel in enumerate(field.channels):
+        if split_channel(channel)[0].removeprefix(USUAL) in NORTHWARD:
+            signs[place] = -1.0
+    values = field.values.flip(-2) * signs[:, None, None].to(field.values.dtype)
+    return replace(field, values=values, valid=None if field.valid is None else field.valid.flip(-2))
+
+
+def _attends(config: SmallWxConfig, block: int) -> bool:
+    return (block + 1) % config.attend_every == 0
 
 
 def _means(axis: Tensor, p: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Blocks of small_wx: a convolution over the neighbourhood, attention along rows and columns, and an MLP.
+"""Blocks of small_wx: a convolution over the neighbourhood, and in some of them attention along rows and columns.
 
 Maps are (b, d, h, w); tokens (b, h, w, d).
 """
@@ -9,9 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's usual name
 
-from geoadapt.backbones.vit_layers import Mlp
-
-__all__ = ["Block", "draw"]
+__all__ = ["Block", "draw", "padded"]
 
 
 class AxialAttention(nn.Module):
@@ -34,24 +32,30 @@ class AxialAttention(nn.Module):
 
 
 class Block(nn.Module):
-    """Convolution, axial attention and MLP, each added to what it saw."""
+    """What it is told of date and lead time, a convolution, and where ``heads`` is not 0 axial attention; each added.
 
-    def __init__(self, dim: int, heads: int, mlp_ratio: float, drop_path: float) -> None:
+    The norm is over the whole map: one cell by itself would lose how strong its anomaly is beside its neighbours',
+    and what is lost there comes back as noise of single cells.
+    """
+
+    def __init__(self, dim: int, heads: int, kernel: int, drop_path: float) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(dim, dim, 3)
-        self.norm1 = nn.LayerNorm(dim)
-        self.attn = AxialAttention(dim, heads)
-        self.norm2 = nn.LayerNorm(dim)
-        self.mlp = Mlp(dim, int(dim * mlp_ratio))
+        self.norm1 = nn.GroupNorm(1, dim)
+        self.tell = nn.Linear(dim, dim)
+        self.conv = nn.Conv2d(dim, dim, kernel)
+        self.margin = kernel // 2
+        self.norm2 = nn.GroupNorm(1, dim) if heads else None
+        self.attn = AxialAttention(dim, heads) if heads else None
         self.drop_path = drop_path
 
-    def forward(self, x: Tensor, around: bool) -> Tensor:
-        """A map (b, d, h, w) to a map; ``around`` = its columns close a circle of latitude."""
-        x = x + self._dropped(F.gelu(self.conv(padded(x, around))))
-        tokens = x.permute(0, 2, 3, 1).contiguous()
-        tokens = tokens + self._dropped(self.attn(self.norm1(tokens)))
-        tokens = tokens + self._dropped(self.mlp(self.norm2(tokens)))
-        return tokens.permute(0, 3, 1, 2).contiguous()
+    def forward(self, x: Tensor, told: Tensor, around: bool) -> Tensor:
+        """A map (b, d, h, w) to a map, told (b, d); ``around`` = its columns close a circle of latitude."""
+        seen = F.gelu(self.norm1(x) + self.tell(told)[:, :, None, None])
+        x = x + self._dropped(self.conv(padded(seen, around, self.margin)))
+        if self.attn is None or self.norm2 is None:
+            return x
+        tokens = self.norm2(x).permute(0, 2, 3, 1).contiguous()
+        return x + self._dropped(self.attn(tokens)).permute(0, 3, 1, 2)
 
     def _dropped(self, branch: Tensor) -> Tensor:
         if not self.training or self.drop_path == 0:
@@ -60,10 +64,11 @@ class Block(nn.Module):
         return branch * kept.to(branch.dtype) / (1 - self.drop_path)
 
 
-def padded(x: Tensor, around: bool) -> Tensor:
-    """One more cell on every side (b, d, h + 2, w + 2): the other end of a circle, else the edge again."""
-    x = F.pad(x, (1, 1, 0, 0), mode="circular" if around else "replicate")
-    return F.pad(x, (0, 0, 1, 1), mode="replicate")
+def padded(x: Tensor, around: bool, margin: int) -> Tensor:
+    """``margin`` more cells on every side (b, d, h + 2 m, w + 2 m): the circle goes on, else the edge again."""
+    mode = "circular" if around and x.shape[-1] >= margin else "replicate"
+    x = F.pad(x, (margin, margin, 0, 0), mode=mode)
+    return F.pad(x, (0, 0, margin, margin), mode="replicate")
 
 
 def draw(module: nn.Module) -> None:

@@ -16,7 +16,7 @@ WORDS = (
     *("specific", "relative", "humidity", "vertical", "velocity", "2m", "10m", "dewpoint", "total", "precipitation"),
     *("cloud", "cover", "radiation", "solar", "thermal", "downwards", "soil", "ice", "liquid", "water", "vapour"),
     *("land", "mask", "standard", "deviation", "orography", "height", "vorticity", "divergence", "skin", "rate"),
-    *("column", "flux", "heat", "level", "at", "snow", "content", "fraction"),
+    *("column", "flux", "heat", "level", "at", "snow", "content", "fraction", "usual"),
 )
 """What names of variables are made of; a word that is not here falls into one of ``SPARE`` drawers by its letters."""
 SPARE = 16

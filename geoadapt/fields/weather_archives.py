@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ __all__ = ["REAL", "PretrainingArchives", "RealSet", "Side", "build"]
 
 LAST_YEAR = 2006
 """Of the daily reanalysis nothing later is ever opened: what follows is for validation and test of the adaptation."""
+DAY = np.timedelta64(86400, "s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class RealSet:
 
 
 REAL: tuple[RealSet, ...] = (
-    RealSet(("weather/ncep_daily/ncep_slp_natl_2001_2008.nc",), leads=(1, 2, 3, 4, 5), share=30.0, val_year=2006),
+    RealSet(("weather/ncep_daily/ncep_slp_natl_2001_2008.nc",), leads=(1, 2, 3), share=30.0, val_year=2006),
     RealSet(("weather/ncep_daily/ncep_iberia_upper_djf_1983_1997.nc",), leads=(1, 2, 3), share=1.0, gaps="allow"),
     RealSet(("weather/ncep_daily/ncep_iberia_surface_djf_1983_1997.nc",), leads=(1, 2, 3), share=1.0, gaps="allow"),
     RealSet(
@@ -97,8 +98,9 @@ def build(config: WeatherPretrainingDataConfig, seed: int) -> PretrainingArchive
     for sides, share in ((simulated, 1 - config.real_share if real else 1.0), (real, config.real_share)):
         total = sum(side.share for side in sides)
         parts += [Side(s.history, s.train, s.val, s.leads, s.share / total * share) for s in sides]
-    names = tuple(side.history.name for side in parts)
-    note = f"{len(simulated)} simulated planets of {config.years:g} years (seed {config.seed})"
+    names = tuple(dict.fromkeys(side.history.name for side in parts))
+    planets = " and ".join(f"{count} at {name.upper()}" for name, count in config.planets.items() if count)
+    note = f"simulated planets, {planets}, of {config.years:g} years (seed {config.seed})"
     if real:
         note += " and, of the real archives, " + ", ".join(side.history.name for side in real)
         note += f" (dates up to {LAST_YEAR} of the daily reanalysis)"
@@ -106,14 +108,15 @@ def build(config: WeatherPretrainingDataConfig, seed: int) -> PretrainingArchive
 
 
 def _simulated(config: WeatherPretrainingDataConfig) -> Iterator[Side]:
-    for member in range(config.members):
-        path = Path(config.root) / f"member_{member:02d}.zarr"
-        cube = open_weather(path)
-        history = history_of(cube, None, None, f"simulated {path.stem}")
-        held = np.full(len(history.times), member == config.members - 1)
-        per_day = max(1, 24 // config.interval_hours)
-        leads = tuple(sorted({1, per_day, 2 * per_day, 3 * per_day, 5 * per_day}))
-        yield Side(history, ~held, held, leads, 1.0)
+    """Every planet twice: with the archive's own interval between states, and with a day."""
+    for truncation, count in config.planets.items():
+        for member in range(count):
+            path = Path(config.root) / truncation / f"member_{member:02d}.zarr"
+            own = history_of(open_weather(path), None, None, f"simulated {truncation} {path.stem}")
+            held = np.full(len(own.times), member == count - 1)
+            yield Side(own, ~held, held, (1, 2), 0.3)
+            if own.step < DAY:
+                yield Side(replace(own, step=DAY), ~held, held, (1, 2, 3), 2.7)
 
 
 def _real() -> Iterator[Side]:

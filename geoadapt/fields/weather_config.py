@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from geoadapt.errors import GeoadaptError, nearest
@@ -132,17 +133,21 @@ class WeatherPretrainingDataConfig:
     root: str = "data/weather_pretraining"
     """Where the simulated planets go; the real archives are read where GEOADAPT_DATA says."""
     years: float = 1.0
-    members: int = 16
-    """The last one is for validation."""
+    planets: dict[str, int] = field(default_factory=lambda: {"t31": 16, "t42": 8})
+    """Truncation, as the folder of its planets → how many, 0 = none; the last one of each is for validation."""
     seed: int = 0
+    """Of the first truncation's planets; the next one's is one more."""
     interval_hours: int = 12
-    truncation: int = 31
     real: bool = True
     real_share: float = 0.5
     """Of the samples."""
 
     def __post_init__(self) -> None:
-        if self.members < 2:
-            raise GeoadaptError("data.members", f"{self.members}", "choose 2 or more: one is for validation")
+        for name, count in self.planets.items():
+            if not re.fullmatch(r"t[1-9]\d*", name) or count < 0 or count == 1:
+                hint = "write t31=N with 2 or more planets, of which one is for validation, or 0"
+                raise GeoadaptError("data.planets", f"{name}={count}", hint)
+        if not any(self.planets.values()):
+            raise GeoadaptError("data.planets", "holds no planet", "choose 2 or more of one truncation")
         if not 0 <= self.real_share < 1:
             raise GeoadaptError("data.real_share", f"{self.real_share}", "choose 0 or more and less than 1")

@@ -53,8 +53,12 @@ class ReadTally:
     def scores(self) -> dict[str, float]:
         """``forecast``, ``paint``: their mean squared errors; ``loss``: of both, each counted alike."""
         each = {name: float(self.sums[2 * k] / self.sums[2 * k + 1].clamp(min=1e-9)) for k, name in enumerate(KINDS)}
-        seen = [value for k, value in enumerate(each.values()) if self.sums[2 * k + 1] > 0]
+        seen = [each[name] for name in self.seen()]
         return {**each, "loss": sum(seen) / max(1, len(seen))}
+
+    def seen(self) -> list[str]:
+        """The kinds of which there was a batch."""
+        return [name for k, name in enumerate(KINDS) if self.sums[2 * k + 1] > 0]
 
 
 @dataclass(frozen=True, slots=True)

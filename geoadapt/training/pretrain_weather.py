@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -41,7 +42,7 @@ from geoadapt.training.precision import chosen_precision
 from geoadapt.training.pretrain import made_on, read_curve, save_half
 from geoadapt.training.results import MODEL, RunResult, join_curves, jsonable
 from geoadapt.training.setting import settle
-from geoadapt.training.weather_windows import Archive, WindowBatches, make_archive
+from geoadapt.training.weather_windows import Archive, Held, WindowBatches, make_archive, standardised
 
 __all__ = ["pretrain_weather"]
 
@@ -127,14 +128,18 @@ def _sha256(config: SmallWxConfig) -> str:
 def _sides(data: PretrainingArchives, job: JobConfig) -> tuple[list[Archive], list[Archive]]:
     train: list[Archive] = []
     val: list[Archive] = []
+    held: dict[int, Held] = {}
     for side in data.sides:
-        dates = side.train if side.train.any() else side.val
-        # of a single state the climatology of a place would be the state itself
-        moving = bool(side.leads)
-        standard = fit_standard(side.history, dates, "season" if moving else "channel", changes=moving)
+        known = id(side.history.states)
+        if known not in held:
+            dates = side.train if side.train.any() else side.val
+            # of a single state the climatology of a place would be the state itself
+            anomalies = "season" if side.leads else "channel"
+            standard = fit_standard(side.history, dates, anomalies, changes=False)
+            held[known] = standardised(side.history, standard)
         for mask, into in ((side.train, train), (side.val, val)):
             if mask.any():
-                into.append(make_archive(side.history, standard, mask, side.leads, side.share, job.task.frames))
+                into.append(make_archive(side.history, held[known], mask, side.leads, side.share, job.task.frames))
     if not val:
         raise GeoadaptError("data", "no archive has dates for validation", "keep data.real, or more data.members")
     return train, [replace(archive, share=1.0) for archive in val]
@@ -170,7 +175,7 @@ def _errors(reader: Reader, checked: WindowBatches) -> dict[str, float]:
             said: Tensor = reader(batch)
             tallies[MODEL].add(said, batch)
             tallies[TRIVIAL].add(torch.zeros_like(said), batch)
-    return {f"{who}/{kind}_mse": tally.scores()[kind] for who, tally in tallies.items() for kind in KINDS}
+    return {f"{who}/{kind}_mse": tally.scores()[kind] for who, tally in tallies.items() for kind in tally.seen()}
 
 
 def _card(job: JobConfig, data: PretrainingArchives, metrics: dict[str, float], command: str) -> dict[str, object]:
@@ -200,7 +205,7 @@ def _page(run_dir: Path, job: JobConfig, data: PretrainingArchives, metrics: dic
         rows = list(csv.DictReader(file))
     page = Page(f"Pre-training: {job.backbone.name}", data.note)
     shown: list[list[Cell]] = [
-        [name, *(metrics[f"{who}/{kind}_mse"] for kind in KINDS)]
+        [name, *(metrics.get(f"{who}/{kind}_mse", math.nan) for kind in KINDS)]
         for who, name in ((MODEL, "this model"), (TRIVIAL, "saying that nothing changes, and all is as usual"))
     ]
     page.add("Scores", table(["", "forecasts", "paintings"], shown, "Mean squared error on what was held out", own=0))

@@ -6,7 +6,7 @@ In: archives with their statistics. Out: standardised batches of one archive eac
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -14,25 +14,71 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from geoadapt.baselines.past import blocks, seconds
+from geoadapt.cubes.variables import split_channel
 from geoadapt.errors import GeoadaptError
-from geoadapt.fields.history import History, Indices, forecast_batch
-from geoadapt.fields.types import Batch, Field, LatLonGrid
-from geoadapt.standard import Standard
+from geoadapt.fields.history import History, Indices
+from geoadapt.fields.types import Batch, Field, LatLonGrid, Where
+from geoadapt.standard import USUAL, Standard
 
-__all__ = ["Archive", "WindowBatches", "make_archive"]
+__all__ = ["Archive", "Held", "WindowBatches", "make_archive", "standardised"]
 
 PAINT = "paint"
 FORECAST = "forecast"
 TRIED = 400
 """Samples from which the usual change over a lead is measured."""
+WIDE = 0.25
+"""Of the windows on a globe, those that go around it: the same rows, fewer samples."""
+
+ALONE = 0.3
+"""Of the batches, those that show a single channel."""
+OFTEN = {"mean_sea_level_pressure": 2.0, "geopotential": 1.5}
+"""Variables that most archives have come more often."""
+FULL = 0.7
+"""Of the batches, those that show all past states that they may."""
+FAR = 0.8
+"""Of the windows on a globe, those whose middle lies in the middle latitudes, where weather moves most."""
+LEAST = 4
+"""Samples of a batch however wide it is, so that a few processes all have one."""
+
+States = NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """A climatology as harmonics: coefficients (k, c, h, w) of the background, see ``Standard``."""
+
+    standard: Standard
+    coefficients: Tensor
+
+    def at(self, times: Tensor, channels: Indices, rows: Indices, columns: Indices) -> Tensor:
+        """A window of it (b, c, h, w) at ``times`` (b,) [s]."""
+        part = self.coefficients[:, channels][:, :, rows][..., columns]
+        state: Tensor = torch.tensordot(self.standard.terms(times).to(part), part, dims=1)
+        return state
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What all archives of one history share: states and static fields standardised, and what is usual."""
+
+    states: States
+    static: Tensor | None
+    usual: Usual | None
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """One archive: states, statistics, and how often it is drawn."""
+    """One archive: standardised states, how they usually change, and how often it is drawn."""
 
     history: History
-    standard: Standard
+    """Dates, grid and channels; its states are not read again."""
+    states: States
+    """(t, c, h, w), standardised, NaN where missing."""
+    static: Tensor | None
+    """(s, h, w), standardised."""
+    usual: Usual | None
+    """What is usual at a date."""
     leads: tuple[int, ...]
     """Steps ahead that are forecast; empty = it is only painted."""
     share: float
@@ -44,9 +90,24 @@ class Archive:
     """Most past states that its inputs may have."""
 
 
+def standardised(history: History, standard: Standard) -> Held:
+    """All states as anomalies of order one, in half precision."""
+    states = np.empty(history.states.shape, np.float16)
+    for index in blocks(history, np.arange(len(history.times))):
+        raw = torch.from_numpy(np.asarray(history.states[index], np.float32))
+        states[index] = standard(raw, seconds(history.times[index])).clamp(-1e4, 1e4).numpy()
+    terms = standard.background_terms()
+    usual = None if terms is None else Usual(standard, terms)
+    if history.static is None:
+        return Held(states, None, usual)
+    fixed = torch.from_numpy(np.asarray(history.static, np.float32))
+    scaled = (fixed - standard.static_mean[:, None, None]) / standard.static_std[:, None, None]
+    return Held(states, torch.where(scaled.isfinite(), scaled, 0.0), usual)
+
+
 def make_archive(
     history: History,
-    standard: Standard,
+    held: Held,
     dates: NDArray[np.bool_],
     leads: Sequence[int],
     share: float,
@@ -62,23 +123,20 @@ def make_archive(
         found = np.flatnonzero(inside & (ahead[:, lead - 1] >= 0) & dates[ahead[:, lead - 1]]).astype(np.intp)
         if len(found):
             places[lead] = found
-            changes[lead] = _change(history, standard, found, lead)
+            changes[lead] = _change(held.states, found, ahead[found, lead - 1])
     # a single state can be painted, though it has no past
     places[0] = np.flatnonzero(inside if inside.any() else dates).astype(np.intp)
     most = frames if inside.any() else 1
-    return Archive(history, standard, tuple(k for k in places if k), share, places, changes, most)
+    reached = tuple(k for k in places if k)
+    return Archive(history, held.states, held.static, held.usual, reached, share, places, changes, most)
 
 
-def _change(history: History, standard: Standard, places: Indices, lead: int) -> Tensor:
-    tried = places[:: max(1, len(places) // TRIED)]
-    batch = forecast_batch(history, tried, 1, lead)
-    now, then = batch.inputs["atmosphere"], batch.target
-    assert then is not None and now.times is not None and then.times is not None
-    off = standard(then.values[:, -1], then.times[:, -1]) - standard(now.values[:, 0], now.times[:, 0])
-    known = torch.ones_like(off, dtype=torch.bool)
-    for field_ in (now, then):
-        known &= True if field_.valid is None else field_.valid[:, -1]
-    change: Tensor = ((off.square() * known).sum((0, 2, 3)) / known.sum((0, 2, 3)).clamp(min=1)).sqrt()
+def _change(states: States, places: Indices, ahead: Indices) -> Tensor:
+    tried = slice(None, None, max(1, len(places) // TRIED))
+    off = states[ahead[tried]].astype(np.float32) - states[places[tried]]
+    known = np.isfinite(off)
+    square = np.square(np.where(known, off, 0.0)).sum((0, 2, 3))
+    change = torch.from_numpy(np.sqrt(square / known.sum((0, 2, 3)).clip(1))).float()
     return change.clamp_min(1e-3)
 
 
@@ -107,109 +165,128 @@ class WindowBatches(Dataset[Batch]):
         archive = self.archives[int(rng.choice(len(shares), p=shares / shares.sum()))]
         painted = not archive.leads or rng.random() < self.paint
         lead = 0 if painted else _lead(archive.leads, rng)
-        places = rng.choice(archive.places[lead], self.batch)
-        frames = int(rng.integers(1, archive.frames + 1))
-        channels = self._channels(archive, rng)
         window = self._window(archive.history, rng)
-        seeds = rng.integers(2**31, size=self.batch)[self.rank :: self.world]
-        given = _given(archive, places[self.rank :: self.world], frames, lead)
-        made = _painting(given, seeds) if painted else _forecast(given, archive, lead)
-        return _cut(made, channels, window)
+        drawn = _Drawn(
+            lead=lead,
+            frames=_frames(archive.frames, rng),
+            channels=_channels(archive, rng),
+            rows=window[0],
+            columns=window[1],
+            static=archive.static is not None and rng.random() < 0.5,
+            usual=archive.usual is not None and rng.random() < 0.9,
+        )
+        # a batch that goes around the globe has fewer samples, so that all batches cost about the same
+        fewer = self.batch * self.window[1] // len(window[1])
+        size = min(self.batch, max(LEAST, fewer))
+        places = rng.choice(archive.places[lead], size)[self.rank :: self.world]
+        seeds = rng.integers(2**31, size=size)[self.rank :: self.world]
+        return _painting(archive, drawn, places, seeds) if painted else _forecast(archive, drawn, places)
 
-    def _channels(self, archive: Archive, rng: np.random.Generator) -> list[int]:
-        """Often one channel, else several."""
-        count = len(archive.history.channels)
-        many = 1 if rng.random() < 0.5 else int(rng.integers(1, count + 1))
-        chosen = rng.choice(count, many, replace=False)
-        return sorted(int(c) for c in chosen)
-
-    def _window(self, history: History, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def _window(self, history: History, rng: np.random.Generator) -> tuple[Indices, Indices]:
         """Rows (h,) and columns (w,); columns go on across the seam of a circle."""
         height, width = len(history.latitude), len(history.longitude)
-        h, w = min(self.window[0], height), min(self.window[1], width)
-        top = int(rng.integers(0, height - h + 1))
         around = _circle(history.longitude)
+        h, w = min(self.window[0], height), min(self.window[1], width)
+        if around and rng.random() < WIDE:
+            w = width
+        top = int(rng.integers(0, height - h + 1))
+        if around and rng.random() < FAR:
+            middles = history.latitude[np.arange(height - h + 1) + h // 2]
+            top = int(rng.choice(np.flatnonzero((np.abs(middles) > 30) & (np.abs(middles) < 65))))
         left = int(rng.integers(0, width if around and w < width else width - w + 1))
-        return torch.arange(top, top + h), (left + torch.arange(w)) % width
-
-
-def _lead(leads: tuple[int, ...], rng: np.random.Generator) -> int:
-    """Short leads come more often: a roll-out feeds on them."""
-    shares = 1 / np.array(leads)
-    return int(rng.choice(leads, p=shares / shares.sum()))
+        return np.arange(top, top + h), (left + np.arange(w)) % width
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
-    """Standardised states (b, t, c, h, w), what of them is known, their dates, and the archive's grid."""
+class _Drawn:
+    """What a batch shows: a lead [steps], past states, places of channels, rows and columns, and static fields."""
 
-    values: Tensor
-    valid: Tensor
-    times: Tensor
-    target: Tensor | None
-    known: Tensor | None
-    lead_time: float
-    batch: Batch
-
-
-def _given(archive: Archive, places: Indices, frames: int, lead: int) -> _Given:
-    history, standard = archive.history, archive.standard
-    batch = forecast_batch(history, places, frames, lead)
-    past, ahead = batch.inputs["atmosphere"], batch.target
-    if past.times is None:
-        raise GeoadaptError(history.name, "has no dates", "give it some")
-    values = standard(past.values, past.times)
-    valid = torch.ones_like(values, dtype=torch.bool) if past.valid is None else past.valid
-    target = known = None
-    if ahead is not None and ahead.times is not None:
-        target = standard(ahead.values[:, -1:], ahead.times[:, -1:])
-        known = torch.ones_like(target, dtype=torch.bool) if ahead.valid is None else ahead.valid[:, -1:]
-    hours = lead * (history.step / np.timedelta64(1, "s"))
-    return _Given(values, valid, past.times, target, known, float(hours), batch)
+    lead: int
+    frames: int
+    channels: Indices
+    rows: Indices
+    columns: Indices
+    static: bool
+    usual: bool
 
 
-def _forecast(given: _Given, archive: Archive, lead: int) -> Batch:
+def _channels(archive: Archive, rng: np.random.Generator) -> Indices:
+    """At times one channel, else several; every variable comes as often, however many levels it has."""
+    names = archive.history.channels
+    variables = [split_channel(name)[0] for name in names]
+    shares = np.array([OFTEN.get(variable, 1.0) / variables.count(variable) for variable in variables])
+    many = 1 if rng.random() < ALONE else int(rng.integers(1, min(len(names), 4) + 1))
+    return np.sort(rng.choice(len(names), many, replace=False, p=shares / shares.sum()))
+
+
+def _frames(most: int, rng: np.random.Generator) -> int:
+    """Mostly as many past states as there may be."""
+    return most if rng.random() < FULL else int(rng.integers(1, most + 1))
+
+
+def _lead(leads: tuple[int, ...], rng: np.random.Generator) -> int:
+    """Short leads come much more often: a roll-out feeds on them, and there is more to learn from them."""
+    shares = 1.0 / np.square(leads)
+    return int(rng.choice(leads, p=shares / shares.sum()))
+
+
+def _cut(archive: Archive, drawn: _Drawn, places: Indices) -> tuple[Tensor, Tensor]:
+    """Standardised states (…, c, h, w) at ``places`` (…), zero where missing, and what is known of them."""
+    found = archive.states[np.ix_(places.ravel(), drawn.channels, drawn.rows, drawn.columns)]
+    values = torch.from_numpy(found.astype(np.float32).reshape(*places.shape, *found.shape[1:]))
+    known = values.isfinite()
+    return torch.where(known, values, 0.0), known
+
+
+def _forecast(archive: Archive, drawn: _Drawn, places: Indices) -> Batch:
     """The target is the change since the last state, in usual changes over that lead."""
-    assert given.target is not None and given.known is not None
-    change = (given.target - given.values[:, -1:]) / archive.changes[lead][:, None, None]
-    return _batch(given, given.values, given.valid, change, given.known & given.valid[:, -1:])
+    past, ahead = archive.history.around(places, drawn.frames, drawn.lead)
+    if (past < 0).any() or (ahead[:, -1] < 0).any():
+        raise GeoadaptError(archive.history.name, "a sample needs a date that is missing", "draw from Archive.places")
+    values, valid = _cut(archive, drawn, past)
+    target, known = _cut(archive, drawn, ahead[:, -1:])
+    change = (target - values[:, -1:]) / archive.changes[drawn.lead][drawn.channels][:, None, None]
+    return _batch(archive, drawn, past, (values, valid), (change, known & valid[:, -1:]))
 
 
-def _painting(given: _Given, seeds: NDArray[np.int64]) -> Batch:
+def _painting(archive: Archive, drawn: _Drawn, places: Indices, seeds: NDArray[np.int64]) -> Batch:
     """Squares are hidden in all states; the target is the last state where it is hidden."""
-    h, w = given.values.shape[-2:]
+    past, _ = archive.history.around(places, drawn.frames, 1)
+    values, valid = _cut(archive, drawn, past)
+    h, w = values.shape[-2:]
     side = 4
     masks = []
     for seed in seeds:
-        drawn = torch.rand(-(-h // side), -(-w // side), generator=torch.Generator().manual_seed(int(seed))) < 0.5
-        masks.append(drawn.repeat_interleave(side, 0).repeat_interleave(side, 1)[:h, :w])
-    hidden = torch.stack(masks)[:, None, None].expand_as(given.values)
-    last = given.values[:, -1:]
-    return _batch(given, given.values, given.valid & ~hidden, last, given.valid[:, -1:] & hidden[:, -1:])
+        hides = torch.rand(-(-h // side), -(-w // side), generator=torch.Generator().manual_seed(int(seed))) < 0.5
+        masks.append(hides.repeat_interleave(side, 0).repeat_interleave(side, 1)[:h, :w])
+    hidden = torch.stack(masks)[:, None, None].expand_as(values)
+    return _batch(archive, drawn, past, (values, valid & ~hidden), (values[:, -1:], valid[:, -1:] & hidden[:, -1:]))
 
 
-def _batch(given: _Given, values: Tensor, valid: Tensor, target: Tensor, counted: Tensor) -> Batch:
-    field_ = given.batch.inputs["atmosphere"]
-    shown = replace(field_, values=torch.where(valid, values, 0.0), valid=None if bool(valid.all()) else valid)
-    aim = Field(torch.where(counted, target, 0.0), field_.channels, counted, None, field_.grid)
-    lead = torch.full((len(values),), given.lead_time)
-    kind = PAINT if given.target is None else FORECAST
-    return Batch({"atmosphere": shown}, aim, lead, tuple(replace(w, shift=kind) for w in given.batch.where))
-
-
-def _cut(batch: Batch, channels: list[int], window: tuple[Tensor, Tensor]) -> Batch:
-    rows, columns = window
-
-    def cut(one: Field) -> Field:
-        assert isinstance(one.grid, LatLonGrid)
-        grid = LatLonGrid(one.grid.latitude[rows], _unrolled(one.grid.longitude[columns]))
-        pick = [None if v is None else v[:, :, channels][..., rows, :][..., columns] for v in (one.values, one.valid)]
-        assert pick[0] is not None
-        names = tuple(one.channels[c] for c in channels)
-        return replace(one, values=pick[0], valid=pick[1], channels=names, grid=grid)
-
-    assert batch.target is not None
-    return replace(batch, inputs={"atmosphere": cut(batch.inputs["atmosphere"])}, target=cut(batch.target))
+def _batch(
+    archive: Archive, drawn: _Drawn, past: Indices, shown: tuple[Tensor, Tensor], aim: tuple[Tensor, Tensor]
+) -> Batch:
+    history = archive.history
+    names = tuple(history.channels[c] for c in drawn.channels)
+    latitude, longitude = history.latitude[drawn.rows], history.longitude[drawn.columns]
+    grid = LatLonGrid(torch.from_numpy(latitude), _unrolled(torch.from_numpy(longitude)))
+    (values, valid), (target, counted) = shown, aim
+    seen = None if bool(valid.all()) else valid
+    times = seconds(history.times[past].ravel()).reshape(past.shape)
+    inputs = {"atmosphere": Field(torch.where(valid, values, 0.0), names, seen, times, grid)}
+    if drawn.usual and archive.usual is not None:
+        background = archive.usual.at(times[:, -1], drawn.channels, drawn.rows, drawn.columns)
+        inputs["usual"] = Field(background[:, None], tuple(USUAL + name for name in names), grid=grid)
+    if drawn.static and archive.static is not None:
+        fixed = archive.static[:, drawn.rows][..., drawn.columns]
+        inputs["static"] = Field(
+            fixed[None, None].expand(len(values), 1, *fixed.shape), history.static_channels, grid=grid
+        )
+    hours = drawn.lead * (history.step / np.timedelta64(1, "s"))
+    kind = FORECAST if drawn.lead else PAINT
+    where = tuple(Where(history.name, int(i), shift=kind) for i in past[:, -1])
+    aimed = Field(torch.where(counted, target, 0.0), names, counted, None, grid)
+    return Batch(inputs, aimed, torch.full((len(values),), float(hours)), where)
 
 
 def _unrolled(longitude: Tensor) -> Tensor:

@@ -129,13 +129,14 @@ def test_on_a_globe_both_ends_of_a_row_are_neighbours() -> None:
     reached = {}
     for globe in (True, False):
         model, given = build(tiny_wx(depth=1)), batch(6, 12, globe=globe)
-        model.get_submodule("blocks.0.attn.proj").get_parameter("weight").zero_()
         values = given.inputs["atmosphere"].values.clone()
-        values[..., -1] += 1
+        values[..., -1] += 1e-2
         moved = features(model, changed(given, values=values)) - features(model, given)
-        reached[globe] = moved.abs().amax((0, 1, 2, 3)) > 1e-6
-    assert reached[True].nonzero().flatten().tolist() == [0, 10, 11]
-    assert reached[False].nonzero().flatten().tolist() == [10, 11]
+        reached[globe] = moved.abs().amax((0, 1, 2, 3))
+    # the norms are over the whole map, so that everything moves a little
+    assert reached[True][0] > 4 * reached[True][4:8].max()
+    assert reached[False][0] < 2 * reached[False][4:8].max()
+    assert min(reached[globe][-1] / reached[globe][4:8].max() for globe in (True, False)) > 4
 
 
 def test_static_fields_lead_date_and_place_change_what_is_seen() -> None:
@@ -193,14 +194,14 @@ def test_random_twins_are_those_of_their_seed() -> None:
     assert not any(p.requires_grad for p in one.parameters()) and not one.training
 
 
-@pytest.mark.parametrize("group", ["attention", "mlp", "conv"])
+@pytest.mark.parametrize("group", ["attention", "conv"])
 def test_lora_reaches_the_output_through_every_group(group: str) -> None:
     model = build(tiny_wx())
     before = features(model, batch())
     attached = attach(model, LoraConfig(r=2, targets=(group,)))
     probe(attached, batch())
     assert torch.equal(features(model, batch()), before), "it starts without effect"
-    modules = {"attention": 4, "mlp": 4, "conv": 2}
+    modules = {"attention": 2, "conv": 2}
     assert len(attached.modules()) == modules[group]
     with torch.no_grad():
         for parameter in attached.parameters():
@@ -245,7 +246,7 @@ def test_drop_path_drops_whole_samples_and_only_in_training() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("heads", 3), ("heads", 5), ("width", 0), ("drop_path", 1.0), ("mlp_ratio", 0.0)]
+    ("key", "value"), [("heads", 3), ("heads", 5), ("width", 0), ("drop_path", 1.0), ("kernel", 4)]
 )
 def test_sizes_that_cannot_be_are_refused(key: str, value: float) -> None:
     with pytest.raises(GeoadaptError, match=rf"backbone\.{'heads' if key == 'heads' else key}"):
@@ -258,3 +259,17 @@ def test_half_precision_stays_near(tmp_path: Path) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         half = features(model, given).float()
     assert np.corrcoef(plain.flatten(), half.flatten())[0, 1] > 0.99
+
+
+def test_a_mirrored_world_has_mirrored_weather() -> None:
+    """Rows the other way round, the other hemisphere, half a year later, and what blew north blows south."""
+    model = build(tiny_wx())
+    names = ("mean_sea_level_pressure", "v_component_of_wind@500")
+    values, when = drawn(2, 2, 2, 6, 9), (20000 + torch.arange(2))[None].expand(2, 2) * 86400
+    north = Batch({"atmosphere": Field(values, names, None, when, grid(6, 9))}, lead_time=torch.full((2,), 86400.0))
+    turned = values.flip(-2) * torch.tensor([1.0, -1.0])[:, None, None]
+    over = LatLonGrid(-torch.linspace(60, 40, 6).flip(0), torch.arange(9) * 2.5)
+    south = changed(north, values=turned, grid=over, times=when - round(365.2425 * 43200))
+    torch.testing.assert_close(features(model, south), features(model, north).flip(-2), atol=1e-4, rtol=1e-4)
+    as_it_was = changed(south, values=values.flip(-2))
+    assert not torch.allclose(features(model, as_it_was), features(model, south), atol=1e-3)

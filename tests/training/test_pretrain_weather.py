@@ -29,7 +29,7 @@ def job(root: Path, **train_keys: object) -> JobConfig:
             "adapter": {"name": "none"},
             "head": {"name": "linear"},
             "task": {"name": "weather_pretraining", "window": [6, 8], "val_batches": 6, "frames": 2},
-            "data": {"name": "weather_pretraining", "root": str(root), "members": 2, "real": False},
+            "data": {"name": "weather_pretraining", "root": str(root), "planets": {"t31": 2, "t42": 0}, "real": False},
             "train": {"steps": 4, "val_every": 2, "batch": 4, "lr": 5e-3, "controls": "none"} | train_keys,
             "runtime": {"device": "cpu", "threads": 1, "precision": "fp32"},
         }
@@ -40,7 +40,7 @@ def job(root: Path, **train_keys: object) -> JobConfig:
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("planets")
     for number in range(2):
-        write_planet(folder / f"member_{number:02d}.zarr", number, 40)
+        write_planet(folder / "t31" / f"member_{number:02d}.zarr", number, 40)
     return folder
 
 
@@ -58,7 +58,7 @@ def test_a_run_leaves_weights_that_load_and_a_card(folder: Path) -> None:
     card = json.loads((weights / "card.json").read_text())
     assert sum(p.numel() for p in back.parameters()) == card["parameters"]
     assert back.source.sha256 == card["sha256"] and card["steps"] == 4 and len(card["loss_curve"]) == 2
-    assert card["archives"] == ["simulated member_00", "simulated member_01"] and card["simulated_share"] == 1
+    assert card["archives"] == ["simulated t31 member_00", "simulated t31 member_01"] and card["simulated_share"] == 1
     start = build(tiny_wx(seed=0)).state_dict()
     moved = [name for name, value in back.state_dict().items() if not torch.allclose(value, start[name], atol=2e-3)]
     assert any(name.startswith("readout") for name in moved) and any(name.startswith("blocks") for name in moved)

@@ -10,9 +10,9 @@ import torch
 
 from geoadapt.fields.history import History
 from geoadapt.fields.types import Batch, Field, LatLonGrid
-from geoadapt.standard import fit_standard
+from geoadapt.standard import Standard, fit_standard
 from geoadapt.tasks.weather_pretraining import WeatherPretraining
-from geoadapt.training.weather_windows import Archive, WindowBatches, make_archive
+from geoadapt.training.weather_windows import Archive, WindowBatches, make_archive, standardised
 from tests.waves import CHANNELS, made
 
 
@@ -21,7 +21,12 @@ def every(history: History) -> np.ndarray:
 
 
 def archive(history: History, leads: tuple[int, ...] = (1, 3), share: float = 1.0, frames: int = 3) -> Archive:
-    return make_archive(history, fit_standard(history, every(history)), every(history), leads, share, frames)
+    held = standardised(history, standard(history))
+    return make_archive(history, held, every(history), leads, share, frames)
+
+
+def standard(history: History) -> Standard:
+    return fit_standard(history, every(history))
 
 
 GLOBE = replace(made(500, CHANNELS, 12, 24, globe=True), name="globe")
@@ -57,7 +62,10 @@ def test_archives_are_drawn_by_their_share_and_give_every_kind_of_batch() -> Non
     assert {batch.where[0].shift for batch in found} == {"paint", "forecast"}
     fields = [given(batch)[0] for batch in found]
     assert {len(f.channels) for f in fields} == {1, 2} and {f.values.shape[1] for f in fields} == {1, 2, 3}
-    assert {tuple(f.values.shape[-2:]) for f in fields} == {(6, 8), (5, 8)}, "what is smaller is seen whole"
+    sizes = {tuple(f.values.shape[-2:]) for f in fields}
+    assert sizes == {(6, 8), (5, 8), (6, 24)}, "what is smaller is seen whole, and a globe all around at times"
+    wide = [b for b in (replace(batches(), batch=16)[i] for i in range(30)) if given(b)[0].values.shape[-1] == 24]
+    assert {len(given(b)[0].values) for b in wide} == {5}, "in batches of about the same cost"
     for batch in found:
         field, target = given(batch)
         assert field.values.isfinite().all() and target.values.isfinite().all()
@@ -93,7 +101,7 @@ def test_only_what_is_hidden_is_to_be_painted() -> None:
 def test_a_forecast_is_the_change_since_the_last_state_in_usual_changes() -> None:
     one = BOTH[1]
     seen = set()
-    for i in range(12):
+    for i in range(40):
         batch = batches(one, paint=0.0)[i]
         field, target = given(batch)
         assert batch.lead_time is not None and field.times is not None
@@ -103,12 +111,12 @@ def test_a_forecast_is_the_change_since_the_last_state_in_usual_changes() -> Non
             now = REGION.states[np.array([where.row])]
             then = REGION.states[np.array([where.row + lead])]
             scaled = [
-                one.standard(torch.from_numpy(v), field.times[sample, -1:] + ahead)
+                standard(REGION)(torch.from_numpy(v), field.times[sample, -1:] + ahead)
                 for v, ahead in ((now, 0), (then, lead * 86400))
             ]
             expected = (scaled[1] - scaled[0])[0] / one.changes[lead][:, None, None]
-            torch.testing.assert_close(target.values[sample, 0], expected, rtol=1e-4, atol=1e-4)
-            torch.testing.assert_close(field.values[sample, -1], scaled[0][0], rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(target.values[sample, 0], expected, rtol=2e-3, atol=2e-3)
+            torch.testing.assert_close(field.values[sample, -1], scaled[0][0], rtol=2e-3, atol=2e-3)
         assert field.valid is None and target.valid is not None and target.valid.all()
     assert seen == {1, 3}
     assert one.changes[3] > one.changes[1], "the further ahead, the larger the usual change"
@@ -120,7 +128,7 @@ def test_the_usual_change_is_that_of_what_is_known() -> None:
     states[:, :, :, 4:] = np.asarray(REGION.states)[:, :, :, 4:]
     half = archive(replace(REGION, states=states, _place={}))
     kept = replace(REGION, states=np.asarray(REGION.states)[..., 4:], longitude=REGION.longitude[4:], _place={})
-    torch.testing.assert_close(half.changes[1], archive(kept).changes[1], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(half.changes[1], archive(kept).changes[1], rtol=1e-3, atol=1e-4)
 
 
 def test_a_window_across_the_seam_has_ascending_longitudes_and_its_own_values() -> None:
@@ -137,8 +145,8 @@ def test_a_window_across_the_seam_has_ascending_longitudes_and_its_own_values() 
         rows = [int(np.flatnonzero(np.isclose(GLOBE.latitude, x))[0]) for x in field.grid.latitude.numpy()]
         names = [CHANNELS.index(c) for c in field.channels]
         raw = torch.from_numpy(GLOBE.states[np.array([batch.where[0].row])])
-        expected = one.standard(raw, field.times[0, -1:])[0][names][:, rows][..., columns]
-        torch.testing.assert_close(field.values[0, -1], expected, rtol=1e-4, atol=1e-4)
+        expected = standard(GLOBE)(raw, field.times[0, -1:])[0][names][:, rows][..., columns]
+        torch.testing.assert_close(field.values[0, -1], expected, rtol=2e-3, atol=2e-3)
     assert crossed
 
 
@@ -150,7 +158,7 @@ def test_a_region_has_no_seam() -> None:
 
 def test_inputs_and_targets_lie_in_the_chosen_dates() -> None:
     dates = np.arange(500) % 100 < 50
-    one = make_archive(REGION, fit_standard(REGION, dates), dates, (1, 3, 50), 1.0, 3)
+    one = make_archive(REGION, standardised(REGION, fit_standard(REGION, dates)), dates, (1, 3, 50), 1.0, 3)
     assert one.leads == (1, 3), "a lead that no sample reaches is left out"
     for lead in (1, 3):
         for place in one.places[lead]:
@@ -160,7 +168,8 @@ def test_inputs_and_targets_lie_in_the_chosen_dates() -> None:
 
 def test_a_single_state_is_painted_and_never_forecast() -> None:
     single = replace(GLOBE, states=np.asarray(GLOBE.states)[:1], times=GLOBE.times[:1], name="single", _place={})
-    one = make_archive(single, fit_standard(single, every(single), "channel", changes=False), every(single), (), 1.0, 3)
+    held = standardised(single, fit_standard(single, every(single), "channel", changes=False))
+    one = make_archive(single, held, every(single), (), 1.0, 3)
     assert one.leads == () and one.frames == 1
     for i in range(4):
         batch = batches(one, paint=0.0)[i]
