@@ -89,7 +89,7 @@ def _unet(setting: Setting, seconds: float) -> Control:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(job.seed)
         module: nn.Module = SmallUnet(setting.inputs).to(setting.device)
-    each = seconds_per_step(module, setting.task, setting.data, job.train, job.seed)
+    each = seconds_per_step(module, setting.task, setting.data, job.train, setting.job.runtime, job.seed)
     # each process measures its own time, and all must take the same steps
     steps = same_on_all(max(job.train.val_every, min(int(seconds / each), MOST_UNET_STEPS * job.train.steps)))
     train = replace(job.train, steps=steps, resume=None)

@@ -14,6 +14,7 @@ import psutil
 from geoadapt.config import JobConfig
 from geoadapt.model import ParameterCount
 from geoadapt.tasks.pretraining import Pretraining
+from geoadapt.training import removal_setting
 from geoadapt.training.cache import stored_bytes
 from geoadapt.training.loop import seconds_per_step
 from geoadapt.training.pretrain import ready
@@ -21,7 +22,7 @@ from geoadapt.training.setting import build_for, prepare
 
 __all__ = ["Estimate", "estimate"]
 
-FITS = {"unet": 1.0, "random_backbone": 1.0, "full_finetune": 1.1}
+FITS = {"unet": 1.0, "pmaa": 1.0, "random_backbone": 1.0, "full_finetune": 1.1}
 """Controls that are trained, and their time over the adapted model's."""
 MIB = 1024 * 1024
 
@@ -48,10 +49,12 @@ def estimate(job: JobConfig) -> Estimate:
     """The cost of a run on this machine as busy as it is now; raises what the run itself would raise at its start."""
     if job.task.name == "pretraining":
         return _of_pretraining(job)
+    if job.task.name == "cloud_removal":
+        return _of_removal(job)
     with tempfile.TemporaryDirectory() as folder:
         setting = prepare(job, Path(folder))
         model = build_for(setting, job)
-        each = seconds_per_step(model, setting.task, setting.data, job.train, job.seed)
+        each = seconds_per_step(model, setting.task, setting.data, job.train, setting.job.runtime, job.seed)
         kept = stored_bytes(model, setting.data, setting.job) / MIB
     fits = 1 + sum(FITS.get(name, 0.0) for name in job.train.chosen_controls())
     made = _total(job, each, model.count(), fits)
@@ -61,8 +64,18 @@ def estimate(job: JobConfig) -> Estimate:
 def _of_pretraining(job: JobConfig) -> Estimate:
     job, painter, data = ready(job)
     count = sum(p.numel() for p in painter.parameters())
-    each = seconds_per_step(painter, Pretraining(), data, job.train, job.seed)
+    each = seconds_per_step(painter, Pretraining(), data, job.train, job.runtime, job.seed)
     return _total(job, each, ParameterCount(count, 0, count), fits=1)
+
+
+def _of_removal(job: JobConfig) -> Estimate:
+    with tempfile.TemporaryDirectory() as folder:
+        setting = removal_setting.prepare(job, Path(folder))
+        made = removal_setting.restorer_of(setting, job)
+        fed = removal_setting.loaders_for(setting, job)
+        each = seconds_per_step(made, setting.task, None, job.train, setting.job.runtime, job.seed, fed)
+    fits = 1 + sum(FITS.get(name, 0.0) for name in job.train.chosen_controls(job.task.name))
+    return _total(job, each, made.count(), fits)
 
 
 def _total(job: JobConfig, each: float, count: ParameterCount, fits: float) -> Estimate:

@@ -90,7 +90,13 @@ def _cnn(setting: ForecastSetting, seconds: float) -> ForecastEntry:
     module = fit_cnn(data.history, data.train, data.val, setting.steps, frames=setting.stepping.frames, seed=job.seed)
     module.to(setting.device)
     each = seconds_per_step(
-        module, setting.task, None, job.train, job.seed, loaders_for(setting, job, setting.stepping.frames)
+        module,
+        setting.task,
+        None,
+        job.train,
+        job.runtime,
+        job.seed,
+        loaders_for(setting, job, setting.stepping.frames),
     )
     # each process measures its own time, and all must take the same steps
     steps = same_on_all(max(job.train.val_every, min(int(seconds / each), MOST_CNN_STEPS * job.train.steps)))

@@ -292,10 +292,12 @@ def seconds_per_step(
     task: Task,
     data: Dataset | None,
     config: TrainConfig,
+    runtime: RuntimeConfig,
     seed: int,
     loaders: Callable[[int], Loaders] | None = None,
 ) -> float:
-    """Median seconds of a few training steps that leave the module as it was [s]."""
+    """Median seconds of a few training steps that leave the module as it was, in the precision of a fit [s]."""
+    half = chosen_precision(runtime) == "bf16"
     loader = _fed(data, config, seed, 0, 1, loaders).train
     taken: list[float] = []
     device = next(module.parameters()).device
@@ -303,7 +305,9 @@ def seconds_per_step(
     for step, batch in enumerate(batch.to(device) for batch in islice(loader, 4)):
         begin = time.perf_counter()
         draw(module, seed, step, batch, config.batch)
-        task.loss(module(batch), batch).backward()  # type: ignore[no-untyped-call]
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            loss = task.loss(module(batch), batch)
+        loss.backward()  # type: ignore[no-untyped-call]
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         taken.append(time.perf_counter() - begin)
