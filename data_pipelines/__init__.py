@@ -19,6 +19,15 @@ def simulated(config: Any) -> list[str]:
     return write_dataset(Path(config.root), config.scenes, config.size, config.seed, config.sensors)
 
 
+def simulated_series(config: Any) -> list[str]:
+    """Simulated time series under ``config.root``, unless they are there; returns their names."""
+    from data_pipelines.simulate.series_dataset import series_specs, write_series
+
+    places = {part: getattr(config, part) for part in ("train", "val", "test")}
+    specs = series_specs(places, config.size, config.dates, config.seed, config.resolution, config.radar)
+    return write_series(Path(config.root), specs)
+
+
 def pretraining(config: Any) -> list[str]:
     """Simulated scenes and real tiles without labels under ``config.root``; returns their names."""
     from data_pipelines.pretraining import make_pretraining
@@ -30,17 +39,31 @@ def pretraining(config: Any) -> list[str]:
 
 def simulated_weather(config: Any) -> list[str]:
     """Simulated planets under ``config.root``, unless they are there; returns their names."""
+    return _planets(config, Path(config.root), config.truncation, config.members, config.seed)
+
+
+def weather_pretraining(config: Any) -> list[str]:
+    """Simulated planets of every truncation in ``config.planets``, other ones at each, unless they are there."""
+    names = []
+    for place, (folder, count) in enumerate(config.planets.items()):
+        if count:
+            made = _planets(config, Path(config.root) / folder, int(folder[1:]), count, config.seed + place)
+            names += [f"{folder}/{name}" for name in made]
+    return names
+
+
+def _planets(config: Any, root: Path, truncation: int, count: int, seed: int) -> list[str]:
     from data_pipelines.simulate.weather import member_path, write_weather
 
-    root = write_weather(
-        Path(config.root),
+    write_weather(
+        root,
         years=config.years,
-        members=config.members,
-        seed=config.seed,
+        members=count,
+        seed=seed,
         interval_hours=config.interval_hours,
-        truncation=config.truncation,
+        truncation=truncation,
     )
-    return [member_path(root, member).name for member in range(config.members)]
+    return [member_path(root, member).name for member in range(count)]
 
 
 def era5(config: Any) -> list[str]:
@@ -82,9 +105,10 @@ def mixed(config: Any) -> list[str]:
 
 PIPELINES: dict[str, Callable[[Any], list[str]]] = {
     "simulated": simulated,
+    "simulated_series": simulated_series,
     "pretraining": pretraining,
     "simulated_weather": simulated_weather,
-    "weather_pretraining": simulated_weather,
+    "weather_pretraining": weather_pretraining,
     "era5": era5,
     "merra2": merra2,
     "mixed": mixed,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from geoadapt.cubes.inspect import inspect
     from geoadapt.cubes.open import open_cube
     from geoadapt.cubes.scene import open_scene
+    from geoadapt.cubes.series import open_series
     from geoadapt.cubes.weather import open_weather
     from geoadapt.forecast_bundle import load_forecaster
     from geoadapt.inference.cube import load_bundle
@@ -49,6 +50,7 @@ __all__ = [
     "load_forecaster",
     "open_cube",
     "open_scene",
+    "open_series",
     "open_weather",
     "predict",
     "train",
@@ -66,6 +68,7 @@ _HOMES = {
     "load_forecaster": "geoadapt.forecast_bundle",
     "open_cube": "geoadapt.cubes.open",
     "open_scene": "geoadapt.cubes.scene",
+    "open_series": "geoadapt.cubes.series",
     "open_weather": "geoadapt.cubes.weather",
     "predict": "geoadapt.inference.predict",
     "train": "geoadapt.cli.train",

@@ -68,6 +68,8 @@ class BundleCard:
     """Side of the chips that it was trained on [px]."""
     forecast: dict[str, Any] | None = None
     """Of a forecaster: how it steps, on which grid, at which leads it was tested, and what its baselines are."""
+    removal: dict[str, Any] | None = None
+    """Of a restorer: which dates its backbone sees and how, whether clear pixels stay, and what its baselines are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,8 @@ def load_bundle(
     card, digest = read_card(folder)
     if card.forecast is not None:
         raise GeoadaptError(folder, f"is a bundle of the task {card.task}", "geoadapt forecast FILE --bundle …")
+    if card.removal is not None:
+        raise GeoadaptError(folder, f"is a bundle of the task {card.task}", "geoadapt predict STACK --bundle …")
     model = restore_model(folder, card, _inputs(card), weights=weights, allow_mismatch=allow_mismatch)
     return Bundle(folder, card, model.to(device), model.spec.multiple, digest)
 
@@ -297,7 +301,9 @@ def _readme(card: BundleCard) -> str:
 
 
 def _told(card: BundleCard) -> str:
-    """What comes out: classes, or states at lead times."""
+    """What comes out: classes, an image and its error, or states at lead times."""
+    if card.removal is not None:
+        return f"The image of a date from {card.removal['frames']} dates or more, and its expected absolute error.\n"
     if card.forecast is None:
         return f"Classes: {', '.join(f'{c.value} {c.name}' for c in card.classes)}.\n"
     step, leads = card.forecast["step"] / 3600, ", ".join(f"{lead:g}" for lead in card.forecast["leads"])

@@ -37,11 +37,22 @@ FORECAST_CONTROLS = (
     *("random_backbone", "full_finetune", "zero_shot"),
 )
 """The same for forecasts, on the same dates."""
-CONTROLS_OF = {"forecasting": FORECAST_CONTROLS, "pretraining": (), "weather_pretraining": ()}
+REMOVAL_CONTROLS = (
+    *("temporal_mean", "temporal_median", "nearest_clear", "linear", "harmonic", "last_clear"),
+    *("pmaa", "random_backbone", "full_finetune"),
+)
+"""The same for cloud removal, on the same hidden pixels."""
+CONTROLS_OF = {
+    "cloud_removal": REMOVAL_CONTROLS,
+    "forecasting": FORECAST_CONTROLS,
+    "pretraining": (),
+    "weather_pretraining": (),
+}
 """Task → its controls, where they are not those of segmentation."""
 PUBLISHED = ("dl_l8s2_uv", "start")
 """What stands beside them where it is named: a published model; the bundle of ``train.start``, which always does."""
 SELECTIONS = ("validation", "crafted_shifts")
+COMPOSITE_PRODUCTS = ("median", "best_pixel", "monthly")
 
 
 @dataclass
@@ -79,7 +90,8 @@ class TrainConfig:
     With twelve shifts, as by default, a validation costs twelve times as much."""
     controls: str = "all"
     """``all`` of the task's, ``none``, or a comma-separated choice: of rule, lda, unet, random_backbone, full_finetune
-    for clouds; of persistence, climatology, damped, eof_ridge, cnn, random_backbone,
+    for clouds; of temporal_mean, temporal_median, nearest_clear, linear, harmonic, last_clear, pmaa, random_backbone,
+    full_finetune for their removal; of persistence, climatology, damped, eof_ridge, cnn, random_backbone,
     full_finetune, zero_shot for forecasts."""
     start: str | None = None
     """A bundle whose adapter and head the fit starts from; ``shipped`` is the one that comes with the package."""
@@ -123,7 +135,8 @@ class TrainConfig:
             raise GeoadaptError("train.max_minutes", f"{self.max_minutes}", "choose more than 0, or null for no limit")
         _among("train.select", self.select, SELECTIONS)
         for name in self.chosen_controls():
-            _among("train.controls", name, tuple(dict.fromkeys((*CONTROLS, *FORECAST_CONTROLS, *PUBLISHED))))
+            known = (*CONTROLS, *REMOVAL_CONTROLS, *FORECAST_CONTROLS, *PUBLISHED)
+            _among("train.controls", name, tuple(dict.fromkeys(known)))
 
     def chosen_controls(self, task: str = "cloud_segmentation") -> tuple[str, ...]:
         """The controls by name; all that the task has, in their fixed order, where all are wanted."""
@@ -153,8 +166,20 @@ class InferConfig:
     compress: str = "DEFLATE"
     zero_is_nodata: str = "auto"
     """``auto`` warns where no nodata is declared and a border is all zero; ``yes`` and ``no`` decide."""
+    keep_clear: bool = True
+    """Of a stack whose clouds are removed: what is clear stays as it was observed."""
+    composites: list[str] = field(default_factory=lambda: list(COMPOSITE_PRODUCTS))
+    """Of a stack: ``median`` of the clear dates, ``best_pixel`` (the one nearest to it), ``monthly`` medians."""
+    scale: bool = True
+    """Of a stack: also the expected error of what a model restored, where it knows one."""
+    zarr: bool = True
+    """Of a stack: also all of it as one GeoZarr (time, band, y, x)."""
+    animation: bool = True
+    """Of a stack: also its dates before and after, moving."""
 
     def __post_init__(self) -> None:
+        for name in self.composites:
+            _among("infer.composites", name, COMPOSITE_PRODUCTS)
         _within("infer.tile", self.tile, low=8, unit=" px")
         if not 0 <= self.overlap < self.tile:
             raise GeoadaptError(

@@ -18,6 +18,8 @@ COMMANDS = re.findall(r"^\$ (geoadapt [^\n]*)$", SHOWN, re.MULTILINE)
 PYTHON = re.findall(r"```python\n(.*?)```", SHOWN, re.DOTALL)
 QUICK = ["train=quick", "train.steps=2", "train.val_every=2", "train.batch=2", "train.chip=32", "runtime.threads=1"]
 
+PLACES = ["data.train=1", "data.val=1", "data.test=1", "data.size=64", "data.dates=8"]
+
 
 @pytest.fixture(scope="module")
 def place(data_dir: Path, weights_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -39,12 +41,18 @@ def quicker(words: list[str]) -> list[str]:
         if "experiment=pretraining" in words:
             return [*words, *QUICK, "data.scenes=2", "data.size=64", "data.block=32", "data.val_fraction=0.25"]
         if "experiment=weather_pretraining" in words:
-            small = ["data.members=2", "data.years=0.05", "data.truncation=21", "data.real=false", "task.val_batches=2"]
+            planets = ["data.planets={t21:2,t31:0,t42:0}", "data.years=0.05"]
+            small = [*planets, "data.real=false", "task.val_batches=2"]
             return [*words, "train.steps=2", "train.val_every=2", "train.batch=2", "runtime.threads=1", *small]
         if "experiment=slp_natl" in words:
             small = ["task.leads=[24]", "task.rollout=[1]", "train.controls=persistence,climatology"]
             return [*words, "train.steps=2", "train.val_every=2", "train.batch=2", "runtime.threads=1", *small]
+        if "experiment=cloud_removal" in words:
+            small = ["task.val_samples=4", "task.test_samples=4", "train.controls=linear,temporal_median", *PLACES]
+            return [*words, "train.steps=2", "train.val_every=2", "train.batch=2", "runtime.threads=1", *small]
         return [*words, *QUICK, *([] if "-m" in words else ["train.controls=rule,lda"])]
+    if words[0] == "prepare":
+        return [*words, *PLACES]
     return [*words, "runtime.threads=1"] if words[0] in ("predict", "evaluate") else words
 
 

@@ -49,12 +49,15 @@ def surface(
     season: float,
     latitude: float,
     colours: Mapping[str, Floats],
+    harvest: bool = False,
 ) -> Floats:
     """Surface reflectance (c, h, w).
 
-    ``season`` is the day of year as felt in the northern hemisphere; ``colours`` the spectra (c,) of the materials.
+    ``season`` is the day of year as felt in the northern hemisphere; ``colours`` the spectra (c,) of the materials;
+    with ``harvest`` fields are cut on a day of their own, as time series have it. The same state of ``rng`` gives the
+    same place in every season.
     """
-    ground = _fields(canvas, rng, biome, season)
+    ground = _fields(canvas, rng, biome, season, harvest)
     _vegetation(canvas, rng, ground, land, biome, season)
     _scars(canvas, rng, ground, land, biome)
     _town(canvas, rng, ground, land, biome)
@@ -63,7 +66,7 @@ def surface(
     return _snow(canvas, rng, values, land, season, latitude, (ground.cover == CONIFER, colours["snow"]))
 
 
-def _fields(canvas: Canvas, rng: np.random.Generator, biome: Biome, season: float) -> Ground:
+def _fields(canvas: Canvas, rng: np.random.Generator, biome: Biome, season: float, harvest: bool) -> Ground:
     """Parcels in strips, each district with its own direction and size; crops by parcel; roads between districts."""
     y, x = canvas.coordinates()
     seed = int(rng.integers(2**31))
@@ -85,6 +88,8 @@ def _fields(canvas: Canvas, rng: np.random.Generator, biome: Biome, season: floa
     peak, spread = (np.array(column, np.float32)[crop] for column in zip(*CROPS, strict=True))
     lateness = season - peak + 24 * (uniform(parcel, 8) - 0.5)
     green = np.exp(-((lateness / spread) ** 2)) * (0.72 + 0.27 * uniform(parcel, 9))
+    if harvest:
+        green[lateness > spread * (0.45 + 0.4 * uniform(parcel, 17))] *= 0.12
     fallow = uniform(parcel, 10) < 0.04 + 0.85 * biome.dry
     green[fallow] *= 0.15
     cover = np.where(fallow & (uniform(parcel, 11) < biome.dry), np.uint8(5), crop)

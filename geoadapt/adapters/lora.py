@@ -148,7 +148,7 @@ def target_pattern(backbone: nn.Module, targets: Sequence[str], last_blocks: int
 
 
 def _check_dilation(backbone: nn.Module, target: str, names: Sequence[str]) -> None:
-    """peft's LoRA of a convolution knows no dilation: its update would have another shape."""
+    """Refuse what peft has no form for: the update of a dilated convolution would have another shape."""
     for name in names:
         layer = backbone.get_submodule(name)
         if isinstance(layer, nn.Conv2d) and layer.dilation != (1, 1):

@@ -120,6 +120,7 @@ class DlL8s2Uv(nn.Module):
             targets={"pointwise": r"blocks\.{block}\.[01]\.pointwise"},
             multiple=MULTIPLE,
             response="landsat8",
+            dates=1,
         )
 
     def forward(self, batch: Batch) -> Features:

@@ -117,6 +117,7 @@ class PrithviEo(Encoder):
             targets={"attention": r"blocks\.{block}\.attn\.(qkv|proj)", "mlp": r"blocks\.{block}\.mlp\.fc[12]"},
             multiple=layout.patch[-1],
             response="hls_l30" if variant.repository else None,
+            dates=layout.frames,
         )
 
     def forward(self, batch: Batch) -> Features:

@@ -67,10 +67,11 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Tokens (b, n, d) to tokens (b, n, d)."""
+    def forward(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
+        """Tokens (b, n, d) to tokens (b, n, d); only ``keys`` (b, n) may be looked at, None = all."""
+        seen = None if keys is None else keys[:, None, None]
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        return self.proj(F.scaled_dot_product_attention(q, k, v, seen).transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
 class Block(nn.Module):
@@ -83,9 +84,9 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(dim, eps)
         self.mlp = Mlp(dim, int(dim * mlp_ratio))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Tokens (b, n, d) to tokens (b, n, d)."""
-        x = x + self.attn(self.norm1(x))
+    def forward(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
+        """Tokens (b, n, d) to tokens (b, n, d); only ``keys`` (b, n) may be looked at, None = all."""
+        x = x + self.attn(self.norm1(x), keys)
         return x + self.mlp(self.norm2(x))  # type: ignore[no-any-return]
 
 

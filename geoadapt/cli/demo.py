@@ -1,6 +1,7 @@
-"""The demo, step by step: simulate, adapt the backbone that ships with the package, mask a whole scene, write a page.
+"""The demo, step by step: simulate, adapt the shipped backbone, mask a whole scene, restore a series, write a page.
 
-In: a folder. Out: in it ``data/ run/ scene/ scene_truth/ masks/ index.html``. No network, no download.
+In: a folder. Out: in it ``data/ run/ scene/ scene_truth/ masks/ series/ restored/ index.html``. No network,
+no download.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from geoadapt.cli.costs import check_folder, simulation_cost
 from geoadapt.cli.demo_page import MaskedScene, write_demo_page
+from geoadapt.cli.demo_series import restore_place
 from geoadapt.errors import GeoadaptError
 from geoadapt.shipped import shipped_weights
 
@@ -27,7 +29,7 @@ __all__ = ["demo", "outline"]
 
 COMMAND = "geoadapt demo"
 BACKBONE = "small_eo"
-STEPS = 4
+STEPS = 5
 
 
 @dataclass
@@ -89,9 +91,11 @@ def demo(output: Path, *, seed: int = 0, size: int = 2048, scale: Scale | None =
         result = _adapt(output, weights, seed, scale, threads)
     with steps.step(f"masking the {size} × {size} px scene, tile by tile"):
         masks = _mask(output, weights, scene, result)
+    with steps.step("removing the clouds of a year over one simulated place"):
+        place = restore_place(output, seed, COMMAND)
     with steps.step("writing the page"):
         masked = MaskedScene(scene[0], scene[1], masks)
-        page = write_demo_page(output / "index.html", masked, result.metrics, notes, steps.seconds, result.page)
+        page = write_demo_page(output / "index.html", masked, place, result.metrics, notes, steps.seconds, result.page)
     _say(output, scene[0], masks, page, steps.total)
     return 0
 
@@ -109,7 +113,8 @@ def outline(output: Path, *, seed: int = 0, size: int = 2048, scale: Scale | Non
         f"make      {scale.scenes} simulated scenes of {scale.side} × {scale.side} px, and one of {size} × {size} px",
         f"adapt     {BACKBONE} with LoRA and a decoder, {scale.fit_steps} steps, and the same on random weights, "
         f"seed {seed}",
-        f"mask      the scene of {size} × {size} px, and write {output / 'index.html'}",
+        f"mask      the scene of {size} × {size} px",
+        f"restore   a simulated place on every date of a year, and write {output / 'index.html'}",
         f"estimate  simulating: {cost}; fitting: at most {2 * 60 * scale.fit_minutes:.0f} s",
     ]
 
@@ -193,11 +198,13 @@ done in {seconds:.0f} s
   report    {output / "run" / "report.html"}
   mask      {masks}
   bundle    {output / "run" / "bundle"}
+  restored  {output / "restored"}
 
 next
   geoadapt inspect {quote(str(masks))}
   geoadapt predict {quote(str(scene))} --bundle {quote(str(output / "run" / "bundle"))} --output masks
   geoadapt predict SCENE --output masks  # your own, by the bundle that ships
+  geoadapt predict {quote(str(output / "series" / "series" / "simulated_place.zarr"))} --method linear --output restored
   geoadapt train experiment=cloud_segmentation data=folder data.root=YOUR_FOLDER""",
         flush=True,
     )

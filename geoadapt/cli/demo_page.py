@@ -14,6 +14,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 
+from geoadapt.cli.demo_series import RestoredPlace, chapter
 from geoadapt.cubes.classes import CLOUD_CLASSES, NODATA
 from geoadapt.report.charts import intervals
 from geoadapt.report.numbers import metric_interval
@@ -46,6 +47,7 @@ class MaskedScene:
 def write_demo_page(
     path: Path,
     scene: MaskedScene,
+    place: RestoredPlace,
     metrics: Mapping[str, float],
     notes: Mapping[str, str],
     seconds: Mapping[str, float],
@@ -69,6 +71,7 @@ def write_demo_page(
             report.relative_to(path.parent).as_posix()
         ),
     )
+    page.add("A year without clouds", *chapter(place))
     page.add("How long it took", table(["step", "seconds"], [*seconds.items()], "Wall time on this machine."))
     versions = {name: version(name) for name in ("geoadapt", "torch", "peft", "rasterio")}
     page.add("Run it again", provenance("geoadapt demo", {}, versions | {"python": platform.python_version()}, notes))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from geoadapt.cli.compose import compose
 from geoadapt.cli.costs import check_folder
 from geoadapt.cli.grammar import Flag, Request, Verb
+from geoadapt.cli.predict_series import FLAGS, is_stack, plan_stack
 from geoadapt.cli.progress import progress
 from geoadapt.config import JobConfig
 from geoadapt.errors import GeoadaptError
@@ -45,7 +46,10 @@ def bundle_folder(name: str) -> Path:
 def _plan(request: Request) -> Callable[[], int]:
     if not request.paths:
         raise GeoadaptError("predict", "no scene is named", "geoadapt predict SCENE… --output OUT")
-    bundle = bundle_folder(request.flags["--bundle"]) if "--bundle" in request.flags else shipped_bundle()
+    named = bundle_folder(request.flags["--bundle"]) if "--bundle" in request.flags else None
+    if is_stack(request, named):
+        return plan_stack(request, named)
+    bundle = named or shipped_bundle()
     output = Path(request.required("--output"))
     bbox = parse_bbox(request.flags["--bbox"]) if "--bbox" in request.flags else None
     aoi = _area(request)
@@ -197,7 +201,7 @@ def _dry_run(
 
 
 VERB = Verb(
-    summary="run a bundle over scenes: labels as COGs with STAC items, quick looks and run.json",
+    summary="run a bundle over scenes, or remove the clouds of a stack: COGs with STAC items, quick looks and run.json",
     plan=_plan,
     paths="SCENE…",
     flags=(
@@ -210,6 +214,7 @@ VERB = Verb(
         Flag("--allow-mismatch", "use the backbone at hand although the bundle was trained on another"),
         Flag("--verify", "read finished outputs again before skipping them"),
         Flag("--propose", "name the N tiles most worth labelling next", value="N"),
+        *FLAGS,
         Flag("--dry-run", "check the scenes, say what each would need, and stop"),
         Flag("--json", "the results as JSON"),
     ),
@@ -217,6 +222,7 @@ VERB = Verb(
     examples=(
         "geoadapt predict scenes/ --output masks",
         "geoadapt predict scenes/ --bundle outputs/run/bundle --output masks --propose 10 infer.instability=true",
+        "geoadapt predict stack/ --method temporal_median --output clear",
         "geoadapt predict scene.tif -b B -o OUT infer.threshold=0.4 infer.cloud_buffer=3 infer.probabilities=true",
     ),
 )

@@ -13,6 +13,8 @@ from geoadapt.errors import GeoadaptError
 
 __all__ = ["VERB"]
 
+PLACE_SECONDS = 0.4
+"""Of one core for a simulated place of 128 px and 16 dates, as measured once [s]."""
 CORE_SECONDS = 25
 """Of one core for a simulated planet and year at T31, as measured once [s]."""
 SPIN_UP = 0.25
@@ -77,6 +79,9 @@ def _outline(data: Any) -> list[str]:
     if hasattr(data, "interval_hours"):
         check_folder(Path(data.root), "data.root")
         return _planets(data)
+    if hasattr(data, "test_months"):
+        check_folder(Path(data.root), "data.root")
+        return _places(data)
     if not hasattr(data, "sensors"):
         names = PIPELINES[data.name](data)
         return [f"found     {len(names)} images in {data.root}: {_shown(names)}"]
@@ -93,17 +98,32 @@ def _outline(data: Any) -> list[str]:
     ]
 
 
+def _places(data: Any) -> list[str]:
+    """What would be simulated of time series, by what it took once."""
+    count = data.train + data.val + data.test
+    minutes = PLACE_SECONDS * count * data.dates / 16 * (data.size / 128) ** 2 / 60
+    return [
+        f"make      {count} simulated places of {data.size} × {data.size} px and {data.dates} dates in {data.root}, "
+        "where they are not there yet",
+        f"estimate  {minutes:.1f} min of one core",
+    ]
+
+
 def _planets(data: Any) -> list[str]:
     """What would be simulated of the weather, by what it took once."""
-    rows = round(1.5 * (data.truncation + 1))
     states = round(data.years * 365.25 * 24 / data.interval_hours)
-    minutes = data.members * (data.years + SPIN_UP) * CORE_SECONDS * (data.truncation / 31) ** 3 / 60
-    disk = data.members * states * 7 * rows * 2 * rows * 4 / 2**20
-    return [
-        f"make      {data.members} simulated planets of {data.years:g} years, every {data.interval_hours} h, "
-        f"{rows} × {2 * rows} cells, in {data.root}, where they are not there yet",
-        f"estimate  {minutes:.0f} min of one core, {disk:.0f} MiB before compression",
-    ]
+    lines, minutes, disk = [], 0.0, 0.0
+    planets = data.planets if hasattr(data, "planets") else {f"t{data.truncation}": data.members}
+    for name, count in planets.items():
+        truncation = int(name[1:])
+        rows = round(1.5 * (truncation + 1))
+        minutes += count * (data.years + SPIN_UP) * CORE_SECONDS * (truncation / 31) ** 3 / 60
+        disk += count * states * 7 * rows * 2 * rows * 4 / 2**20
+        lines.append(
+            f"make      {count} simulated planets of {data.years:g} years, every {data.interval_hours} h, "
+            f"{rows} × {2 * rows} cells, in {data.root}, where they are not there yet"
+        )
+    return [*lines, f"estimate  {minutes:.0f} min of one core, {disk:.0f} MiB before compression"]
 
 
 VERB = Verb(

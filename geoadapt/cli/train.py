@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import os
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -31,7 +32,9 @@ __all__ = ["VERB", "train"]
 
 LOG = logging.getLogger(__name__)
 PRETRAININGS = ("pretraining", "weather_pretraining")
-MADE = ("simulated", "pretraining", "simulated_weather", "weather_pretraining")
+MADE = ("simulated", "pretraining", "simulated_series", "simulated_weather", "weather_pretraining")
+LEAD = re.compile(r"[\d.]+h")
+"""A lead time as metrics name it."""
 CHIEF = ("/miou", "/masked_mse", "/forecast_mse")
 """By which metrics runs are told apart at a glance."""
 
@@ -104,12 +107,14 @@ def outline(job: JobConfig) -> list[str]:
 def headline(result: RunResult) -> list[str]:
     """The chief score of the model and of every control."""
     found = {key: value for key, value in result.metrics.items() if key.count("/") == 1 and key.endswith(CHIEF)}
-    return [*(f"  {key:<28}{number(value)}" for key, value in found.items()), *_errors(result.metrics)]
+    lines = [f"  {key:<28}{number(value)}" for key, value in found.items()]
+    return [*lines, *_errors(result.metrics), *_hidden(result.metrics)]
 
 
 def _errors(metrics: Mapping[str, float]) -> list[str]:
     """Of forecasts: who errs by how much in the first channel, at the first, the middle and the last lead."""
-    keys = [parts for key in metrics if len(parts := key.split("/")) == 4 and parts[1] == "rmse"]
+    found = (key.split("/") for key in metrics)
+    keys = [parts for parts in found if len(parts) == 4 and parts[1] == "rmse" and LEAD.fullmatch(parts[3])]
     if not keys:
         return []
     channel = keys[0][2]
@@ -123,6 +128,14 @@ def _errors(metrics: Mapping[str, float]) -> list[str]:
     return [f"RMSE of {channel} at {', '.join(shown)}", *rows]
 
 
+def _hidden(metrics: Mapping[str, float]) -> list[str]:
+    """Of restorers: who errs by how much on the hidden pixels."""
+    tail = "/mae/masked"
+    found = {key.removesuffix(tail): value for key, value in metrics.items() if key.endswith(tail)}
+    rows = [f"  {who:<18}{value:>9.4f}" for who, value in sorted(found.items(), key=lambda row: row[0] != "test")]
+    return ["MAE of the hidden pixels [reflectance]", *rows] if rows else []
+
+
 def closing(result: RunResult) -> str:
     """What came out, where everything is, and what to type next."""
     what, words = "bundle", ["predict", "SCENE", "--bundle", str(result.bundle), "--output", "OUT"]
@@ -131,7 +144,9 @@ def closing(result: RunResult) -> str:
         what, chosen = "weights", f"backbone={result.bundle.name}"
         task = "slp_natl" if result.bundle.name == "small_wx" else "cloud_segmentation"
         words = ["train", f"experiment={task}", chosen, f"backbone.weights={result.bundle}"]
-    elif json.loads(card.read_text(encoding="utf-8")).get("forecast"):
+    elif (plain := json.loads(card.read_text(encoding="utf-8"))).get("removal"):
+        words[1] = "STACK"
+    elif plain.get("forecast"):
         words = ["forecast", "FILE", "--bundle", str(result.bundle)]
         words += ["--init", "DATE", "--lead", "5d", "--output", "FC.zarr"]
     lines = [f"page    {result.page}", f"{what:<8}{result.bundle}", f"next    {shlex.join(['geoadapt', *words])}"]

@@ -11,6 +11,8 @@ from geoadapt.fields.config import (
     PretrainingDataConfig,
     SimulatedConfig,
 )
+from geoadapt.fields.removal_config import RemovalDatasetConfig
+from geoadapt.fields.series_config import RealSeriesConfig, SimulatedSeriesConfig, TimeseriesConfig
 from geoadapt.fields.weather_config import (
     Era5Config,
     Merra2Config,
@@ -26,6 +28,12 @@ DATASETS: dict[str, Entry] = {
     "csmask": Entry(CsmaskConfig, "geoadapt.fields.csmask:build"),
     "folder": Entry(FolderConfig, "geoadapt.fields.folder:build"),
     "pretraining": Entry(PretrainingDataConfig, "geoadapt.fields.pretraining:build"),
+    "simulated_series": Entry(SimulatedSeriesConfig, "geoadapt.fields.simulated_series:build"),
+    "timeseries": Entry(TimeseriesConfig, "geoadapt.fields.timeseries:build"),
+    "worldcereal": Entry(RealSeriesConfig, "geoadapt.fields.series_sets:build"),
+    "modis_mt": Entry(RealSeriesConfig, "geoadapt.fields.series_sets:build"),
+    "l8ny18": Entry(RealSeriesConfig, "geoadapt.fields.series_sets:build"),
+    "landsat_p035r032": Entry(RealSeriesConfig, "geoadapt.fields.series_sets:build"),
     "simulated": Entry(SimulatedConfig, "geoadapt.fields.simulated:build"),
     "hrc_whu": Entry(CloudDatasetConfig, "geoadapt.fields.cloud_datasets:build"),
     "gf12ms_whu_gf1": Entry(CloudDatasetConfig, "geoadapt.fields.cloud_datasets:build"),
@@ -33,6 +41,11 @@ DATASETS: dict[str, Entry] = {
     "cloudsen12_high_l1c": Entry(CloudDatasetConfig, "geoadapt.fields.cloud_datasets:build"),
     "cloudsen12_high_l2a": Entry(CloudDatasetConfig, "geoadapt.fields.cloud_datasets:build"),
     "l8_biome": Entry(CloudDatasetConfig, "geoadapt.fields.cloud_datasets:build"),
+    "sen2_mtc_new": Entry(RemovalDatasetConfig, "geoadapt.fields.removal_datasets:build"),
+    "sen2_mtc_old": Entry(RemovalDatasetConfig, "geoadapt.fields.removal_datasets:build"),
+    "sen12mscr": Entry(RemovalDatasetConfig, "geoadapt.fields.removal_datasets:build"),
+    "sen12mscr_ts": Entry(RemovalDatasetConfig, "geoadapt.fields.removal_datasets:build"),
+    "hls_gaps": Entry(RemovalDatasetConfig, "geoadapt.fields.removal_datasets:build"),
     "simulated_weather": Entry(SimulatedWeatherConfig, "geoadapt.fields.weather:build_simulated"),
     "weather_pretraining": Entry(WeatherPretrainingDataConfig, "geoadapt.fields.weather_archives:build"),
     "era5": Entry(Era5Config, "geoadapt.fields.weather:build"),

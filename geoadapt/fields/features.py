@@ -40,3 +40,5 @@ class BackboneSpec:
     """Height and width must be a multiple of this [px]."""
     response: str | None = None
     """The sensor of ``cubes.sensors`` whose bands it was pre-trained on, where there was one."""
+    dates: int | None = None
+    """How many dates of a place it was pre-trained on together; None = any number."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from geoadapt.errors import GeoadaptError
 
-__all__ = ["FcnConfig", "LinearConfig", "UnetConfig", "UpernetConfig"]
+__all__ = ["FcnConfig", "LinearConfig", "RemovalConfig", "UnetConfig", "UpernetConfig"]
 
 
 @dataclass
@@ -47,6 +47,17 @@ class UpernetConfig:
     """Context pooled from the deepest map, and a pyramid fused from coarse to fine."""
 
     name: str = "upernet"
+    width: int = 32
+
+    def __post_init__(self) -> None:
+        _at_least("head.width", self.width, 1)
+
+
+@dataclass
+class RemovalConfig:
+    """A composite of the other dates and a correction of it, with the scale of what error is left."""
+
+    name: str = "removal"
     width: int = 32
 
     def __post_init__(self) -> None:

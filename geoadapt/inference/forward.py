@@ -18,7 +18,7 @@ from geoadapt.inference.base import Note, Scores, StreamCounts, StreamOptions
 from geoadapt.inference.strips import Strip
 from geoadapt.io.windows import TileGrid
 
-__all__ = ["TileRunner", "fill_missing"]
+__all__ = ["TileRunner", "fill_missing", "out_of_memory"]
 
 
 _CPU_TILES = 4
@@ -106,7 +106,7 @@ class TileRunner:
         try:
             return self._call(values, valid)
         except (RuntimeError, MemoryError) as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             self._shrink(len(values), error)
         if self._options.device.type == "cuda":
@@ -168,7 +168,8 @@ def _reflection(size: int, multiple: int) -> NDArray[np.intp]:
     return np.pad(np.arange(size), (0, extra), mode=mode)[size:]  # type: ignore[call-overload,no-any-return]
 
 
-def _out_of_memory(error: BaseException) -> bool:
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory did not suffice, on any device."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     text = str(error).lower()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch.nn.functional import conv2d
 
 from geoadapt.errors import GeoadaptError
 
-__all__ = ["choose_device", "use_threads"]
+__all__ = ["choose_device", "limited_threads", "use_threads"]
 
 ROUNDS = 20
 
@@ -32,6 +34,18 @@ def use_threads(wanted: int = 0) -> int:
     threads = wanted or _faster()
     torch.set_num_threads(threads)
     return threads
+
+
+@contextmanager
+def limited_threads(threads: int | None) -> Iterator[None]:
+    """Torch's threads while a block runs; None or 0 leaves them."""
+    before = torch.get_num_threads()
+    if threads:
+        torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _faster() -> int:

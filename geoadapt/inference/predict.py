@@ -10,8 +10,7 @@ import hashlib
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from geoadapt.cubes.scene import Reading, open_files
 from geoadapt.errors import GeoadaptError
 from geoadapt.inference.base import SegmentationBundle
 from geoadapt.inference.folder import hold, make_ready, write_run
+from geoadapt.inference.machine import limited_threads
 from geoadapt.inference.outputs import Made, kinds, make_outputs
 from geoadapt.inference.products import class_index
 from geoadapt.inference.scenes import Scene, find_all
@@ -145,7 +145,7 @@ def predict(
     )
     make_ready(output)
     results: list[ItemResult] = []
-    with hold(output), _threads(threads):
+    with hold(output), limited_threads(threads):
         manifest = Manifest(output)
         try:
             for scene in found:
@@ -264,14 +264,3 @@ def _area_hash(aoi: str | Path, bbox: Sequence[float] | None) -> str:
 
 def _told(progress: Progress, name: str, height: int) -> Callable[[float], None]:
     return lambda fraction: progress(name, round(fraction * height), height)
-
-
-@contextmanager
-def _threads(threads: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    if threads:
-        torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

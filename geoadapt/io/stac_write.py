@@ -28,7 +28,7 @@ from shapely.geometry.polygon import orient
 from geoadapt.io.atomic import write_text
 from geoadapt.io.category import Category
 
-__all__ = ["OutputAsset", "OutputItem", "build_item", "footprint", "write_item"]
+__all__ = ["OutputAsset", "OutputItem", "build_asset", "build_item", "footprint", "write_item"]
 
 PROJECTION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
 RASTER = "https://stac-extensions.github.io/raster/v1.1.0/schema.json"
@@ -100,7 +100,7 @@ def build_item(item: OutputItem, path: Path) -> pystac.Item:
     )
     built.properties.update({f"processing:{key}": value for key, value in item.processing.items()})
     for asset in item.assets:
-        built.add_asset(asset.key, _asset(asset, path.parent))
+        built.add_asset(asset.key, build_asset(asset, path.parent))
     for target in item.derived_from:
         built.add_link(pystac.Link(pystac.RelType.DERIVED_FROM, _href(target, path.parent)))
     return built
@@ -209,7 +209,8 @@ def _projection(item: OutputItem) -> dict[str, Any]:
     return fields
 
 
-def _asset(asset: OutputAsset, folder: Path) -> pystac.Asset:
+def build_asset(asset: OutputAsset, folder: Path) -> pystac.Asset:
+    """The pystac asset of a file, for an item or a collection that lies in ``folder``."""
     fields: dict[str, Any] = {}
     if asset.dtype:
         band: dict[str, Any] = {"data_type": asset.dtype}

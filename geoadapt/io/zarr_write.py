@@ -28,7 +28,7 @@ from geoadapt.io.base import Window
 from geoadapt.io.geotiff import RasterSpec
 from geoadapt.io.rows import RowGatherer
 
-__all__ = ["ZarrSink", "place_attributes", "spatial_ref", "write_cube"]
+__all__ = ["ZarrSink", "axis_coordinate", "place_attributes", "spatial_ref", "write_cube"]
 
 CHUNK = 256
 SHARD = 1024
@@ -184,18 +184,21 @@ def _create(part: Path, spec: RasterSpec, name: str) -> Any:
     return array
 
 
-def _axis(group: Any, name: str, size: int, step: float, start: float, crs: CRS | None) -> None:
+def axis_coordinate(
+    name: str, size: int, step: float, start: float, crs: CRS | None
+) -> tuple[NDArray[np.float64], dict[str, str]]:
+    """Pixel centres along ``x`` or ``y`` and their CF attributes."""
     geographic = crs is not None and crs.is_geographic
     standard = {"x": "longitude", "y": "latitude"}[name] if geographic else f"projection_{name}_coordinate"
     units = {"x": "degrees_east", "y": "degrees_north"}[name] if geographic else "m"
-    axis = group.create_array(
-        name,
-        shape=(size,),
-        dtype="float64",
-        dimension_names=(name,),
-        attributes={"standard_name": standard, "units": units, "axis": name.upper()},
-    )
-    axis[:] = start + (np.arange(size) + 0.5) * step
+    centres = np.asarray(start + (np.arange(size) + 0.5) * step, np.float64)
+    return centres, {"standard_name": standard, "units": units, "axis": name.upper()}
+
+
+def _axis(group: Any, name: str, size: int, step: float, start: float, crs: CRS | None) -> None:
+    values, attributes = axis_coordinate(name, size, step, start, crs)
+    axis = group.create_array(name, shape=(size,), dtype="float64", dimension_names=(name,), attributes=attributes)
+    axis[:] = values
 
 
 def _spatial_dims(data: xr.Dataset, path: Path) -> tuple[str, str]:

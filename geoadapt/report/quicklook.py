@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from geoadapt.cubes.classes import NODATA, ClassInfo
 from geoadapt.errors import GeoadaptError
 
-__all__ = ["ERROR_KINDS", "colour_errors", "colour_labels", "encode", "rgb", "shrink", "write_png"]
+__all__ = ["ERROR_KINDS", "colour_errors", "colour_labels", "encode", "limits", "rgb", "shrink", "write_png"]
 
 GREY = 128
 MISSING = (128, 128, 128)
@@ -30,24 +30,37 @@ ERROR_KINDS: tuple[ClassInfo, ...] = (
 """What a pixel of an error map says; class 0 of the labels is taken as the background."""
 
 
-def rgb(values: NDArray[np.floating], channels: Sequence[str]) -> NDArray[np.uint8]:
+def rgb(
+    values: NDArray[np.floating], channels: Sequence[str], between: tuple[float, float] | None = None
+) -> NDArray[np.uint8]:
     """Natural colour (h, w, 3) of reflectance (c, h, w) under a robust stretch; missing pixels are grey.
 
     Without red, green and blue the first channel is shown in grey. The white point follows the darker pixels, so that
-    clouds saturate before the ground turns black.
+    clouds saturate before the ground turns black. ``between`` gives black and white points of several pictures at once.
     """
+    picked, known = _picked(values, channels)
+    out = np.full((*picked.shape[1:], 3), GREY, np.uint8)
+    if known.any():
+        low, high = _stretch(picked[:, known]) if between is None else between
+        scaled = np.clip((picked[:, known] - low) / (high - low), 0, 1) ** (1 / 1.6)
+        out[known] = np.round(scaled * 255).astype(np.uint8).T
+    return out
+
+
+def limits(values: NDArray[np.floating], channels: Sequence[str]) -> tuple[float, float] | None:
+    """Black and white points [reflectance] of values (c, h, w), as ``rgb`` chooses them; None where all is missing."""
+    picked, known = _picked(values, channels)
+    return _stretch(picked[:, known]) if known.any() else None
+
+
+def _picked(values: NDArray[np.floating], channels: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The three shown channels (3, h, w), and where all of them are known (h, w)."""
     if values.ndim != 3 or values.shape[0] != len(channels):
         raise GeoadaptError("quick-look", f"values {values.shape}, {len(channels)} channels", "expected (c, h, w)")
     names = list(channels)
     index = [names.index(c) for c in RGB_CHANNELS] if set(RGB_CHANNELS) <= set(names) else [0, 0, 0]
     picked = values[index].astype(np.float32)
-    known = np.isfinite(picked).all(axis=0)
-    out = np.full((*picked.shape[1:], 3), GREY, np.uint8)
-    if known.any():
-        low, high = _stretch(picked[:, known])
-        scaled = np.clip((picked[:, known] - low) / (high - low), 0, 1) ** (1 / 1.6)
-        out[known] = np.round(scaled * 255).astype(np.uint8).T
-    return out
+    return picked, np.asarray(np.isfinite(picked).all(axis=0))
 
 
 def _stretch(values: NDArray[np.float32]) -> tuple[float, float]:

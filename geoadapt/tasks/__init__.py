@@ -2,6 +2,7 @@
 
 from geoadapt.registry import Entry
 from geoadapt.tasks.config import (
+    CloudRemovalConfig,
     CloudSegmentationConfig,
     ForecastingConfig,
     PretrainingConfig,
@@ -11,6 +12,7 @@ from geoadapt.tasks.config import (
 __all__ = ["TASKS"]
 
 TASKS: dict[str, Entry] = {
+    "cloud_removal": Entry(CloudRemovalConfig, "geoadapt.tasks.cloud_removal:build"),
     "cloud_segmentation": Entry(CloudSegmentationConfig, "geoadapt.tasks.cloud_segmentation:build"),
     "forecasting": Entry(ForecastingConfig, "geoadapt.tasks.forecasting:build"),
     "pretraining": Entry(PretrainingConfig, "geoadapt.training.pretrain:build"),

@@ -9,6 +9,7 @@ from geoadapt.errors import GeoadaptError, nearest
 
 __all__ = [
     "LOSS_NAMES",
+    "CloudRemovalConfig",
     "CloudSegmentationConfig",
     "ForecastingConfig",
     "PretrainingConfig",
@@ -17,6 +18,7 @@ __all__ = [
 
 LOSS_NAMES = ("ce", "focal", "dice", "lovasz")
 CLASS_WEIGHTS = ("none", "balanced")
+TOGETHER = ("auto", "yes", "no")
 
 
 @dataclass
@@ -41,6 +43,46 @@ class CloudSegmentationConfig:
             raise GeoadaptError(
                 "task.class_weights", f"'{self.class_weights}' is unknown", nearest(self.class_weights, CLASS_WEIGHTS)
             )
+
+
+@dataclass
+class CloudRemovalConfig:
+    """The last date of a series without its clouds, and the scale of the error; on the pixels that are hidden."""
+
+    name: str = "cloud_removal"
+    frames: int = 6
+    """Dates that the backbone sees: the one to be restored and the nearest others; the composite sees all."""
+    together: str = "auto"
+    """Whether the backbone sees these dates in one pass: ``yes``, ``no``, or ``auto``, as it was pre-trained."""
+    radar: bool = True
+    """Whether a backbone that takes radar is given it, where the data have it."""
+    dates: int = 0
+    """Dates of a sample, those nearest to its target; 0 = all."""
+    coverage: tuple[float, float] = (0.05, 0.95)
+    """Share of a chip's clear pixels that is hidden under pasted clouds, where no truth is known."""
+    floor: float = 1e-3
+    """What every scale has at least, in the loss [reflectance]."""
+    l1: float = 0.0
+    """Weight of the absolute error beside the likelihood."""
+    keep_clear: bool = True
+    """Clear pixels of the restored date stay as they are."""
+    val_samples: int = 96
+    """Samples that choose the weights and calibrate the scale, over all validation series."""
+    test_samples: int = 480
+    """Samples of the test, over all its series; 0 = every chip on every date."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("frames", 1), ("dates", 0), ("val_samples", 1), ("test_samples", 0)):
+            if getattr(self, name) < least:
+                raise GeoadaptError(f"task.{name}", f"{getattr(self, name)}", f"choose {least} or more")
+        if self.together not in TOGETHER:
+            raise GeoadaptError("task.together", f"'{self.together}'", nearest(self.together, TOGETHER))
+        if len(self.coverage) != 2 or not 0 <= self.coverage[0] < self.coverage[1] <= 1:
+            raise GeoadaptError("task.coverage", f"{list(self.coverage)}", "name two ascending shares from 0 to 1")
+        if not 0 < self.floor < 1:
+            raise GeoadaptError("task.floor", f"{self.floor}", "choose more than 0, such as 1e-3")
+        if not 0 <= self.l1 < math.inf:
+            raise GeoadaptError("task.l1", f"{self.l1}", "choose 0 or more")
 
 
 @dataclass

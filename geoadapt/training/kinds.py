@@ -41,6 +41,7 @@ class Kind:
 
 
 KINDS: dict[str, str] = {
+    "cloud_removal": "geoadapt.training.removal",
     "cloud_segmentation": "geoadapt.training.segmentation",
     "forecasting": "geoadapt.training.forecasting",
 }

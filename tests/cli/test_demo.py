@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,9 @@ def test_the_demo_leaves_what_it_names(tmp_path: Path, capsys: pytest.CaptureFix
     with rasterio.open(masks[0]) as mask, rasterio.open(scene) as image:
         assert mask.shape == (200, 200) and mask.crs == image.crs and mask.transform == image.transform
         assert set(np.unique(mask.read(1))) <= {0, 1, 2, 3, 255}
+    off = re.search(r"were (0\.\d+) off on average, and are (0\.\d+) off after", page)
+    assert off is not None and float(off[2]) < 0.5 * float(off[1]), "the place is no clearer than before"
+    assert len(list((output / "restored").glob("*_clear.tif"))) >= 12
     bundle = json.loads((output / "run" / "bundle" / "bundle.json").read_text(encoding="utf-8"))
     assert bundle["source"]["sha256"] == card["sha256"], "another backbone than the one that ships was adapted"
 

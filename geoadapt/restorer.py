@@ -1,0 +1,90 @@
+"""The adapted model as a restorer: it makes the last date of a series anew, and says how far off that may be.
+
+In: a batch whose last frame is the date to be restored. Out: image and scale of that date.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from geoadapt.errors import GeoadaptError
+from geoadapt.fields.frames import fold_dates, masked, nearest_frames, radar_of, unfold_dates
+from geoadapt.fields.restorer import Restored
+from geoadapt.fields.types import Batch, Field
+from geoadapt.heads.removal import FRAMES
+from geoadapt.model import AdaptedModel, ParameterCount
+
+__all__ = ["AdaptedRestorer", "Seeing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seeing:
+    """What of a series the backbone sees; its head sees all dates."""
+
+    frames: int = 6
+    """The date to be restored, and the nearest others."""
+    together: bool = True
+    """All in one pass, or each date alone."""
+    radar: bool = True
+    """Whether a backbone that takes radar is given it."""
+
+
+class AdaptedRestorer(nn.Module):
+    """Backbone, adapter and removal head: it is a ``Restorer``."""
+
+    factor: Tensor
+    """(c,) what the head's scale is multiplied by, so that on validation it is the mean absolute error."""
+
+    def __init__(self, model: AdaptedModel, channels: tuple[str, ...], seeing: Seeing) -> None:
+        super().__init__()
+        self.model = model
+        self.channels = channels
+        self.seeing = seeing
+        self.register_buffer("factor", torch.ones(len(channels)))
+
+    def count(self) -> ParameterCount:
+        """Parameters in all, and of the adapter and the head that are trained."""
+        return self.model.count()
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Image [reflectance] and logarithm of its scale (b, 1, 2c, h, w), before calibration."""
+        field = masked(self._optical(batch))
+        frames = nearest_frames(field, self.seeing.frames)
+        features = self.model.backbone(self._read(frames, batch))
+        if not self.seeing.together:
+            features = unfold_dates(features, frames.values.shape[1])
+        out: Tensor = self.model.head(features, Batch({"optical": field, FRAMES: frames}))
+        return out
+
+    def restore(self, batch: Batch) -> Restored:
+        """The last frame and its calibrated scale (b, c, h, w), NaN where no other date shows a pixel."""
+        with torch.inference_mode():
+            image, log = self(batch)[:, 0].float().chunk(2, 1)
+        field = self._optical(batch)
+        known = torch.full_like(image, field.values.shape[1] > 1, dtype=torch.bool)
+        if field.valid is not None:
+            known = field.valid[:, :-1].any(1)
+        scale = log.exp() * self.factor[:, None, None]
+        return Restored(torch.where(known, image, torch.nan), torch.where(known, scale, torch.nan))
+
+    def seen(self, batch: Batch) -> Batch:
+        """The batch as the backbone reads it: a few dates, together or each alone, and the radar nearest to each."""
+        return self._read(nearest_frames(masked(self._optical(batch)), self.seeing.frames), batch)
+
+    def _read(self, frames: Field, batch: Batch) -> Batch:
+        inputs = {"optical": frames}
+        given = batch.inputs.get("radar")
+        wanted = self.seeing.radar and "sar" in self.model.spec.inputs
+        if wanted and given is not None and (radar := radar_of(given, frames)) is not None:
+            inputs["sar"] = radar
+        seen = self.model.seen(Batch(inputs, None, None, batch.where))
+        return seen if self.seeing.together else fold_dates(seen)
+
+    def _optical(self, batch: Batch) -> Field:
+        field = batch.inputs.get("optical")
+        if field is None:
+            raise GeoadaptError("batch", f"holds {list(batch.inputs)}", "a restorer needs 'optical'")
+        return field.select(self.channels)

@@ -1,0 +1,81 @@
+"""Flat metrics of a cloud removal test, and the curves that say whether the predicted scale is right.
+
+In: RemovalScores. Out: ``WHO/METRIC/REGION[/BAND]`` with intervals and paired gains; reliability and risk–coverage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoadapt.metrics import reliability
+from geoadapt.metrics.reliability import COUNT, ERROR, SCALE
+from geoadapt.metrics.restoration import RestorationSums, finish
+from geoadapt.metrics.restoration_compare import compare_restorations
+from geoadapt.training.removal_scoring import RemovalScores
+from geoadapt.training.removal_story import Curve
+from geoadapt.training.results import MODEL
+
+__all__ = ["BINS", "doubt_curves", "summarise_removal"]
+
+BINS = 10
+"""Of the share that is hidden."""
+Floats = NDArray[np.float64]
+
+
+def summarise_removal(found: RemovalScores, *, draws: int, seed: int) -> dict[str, float]:
+    """Scores by region and band with 90 % intervals and gains; MAE by hidden share; how good the scales are."""
+    flat = compare_restorations(found.sums, model=MODEL, draws=draws, seed=seed)
+    for who, pair in found.partial.items():
+        both = compare_restorations(pair, model=MODEL, draws=draws, seed=seed)
+        flat |= {key: value for key, value in both.items() if key.startswith(f"{who}/")}
+    everyone = {**found.sums, **{who: pair[who] for who, pair in found.partial.items()}}
+    for who, sums in everyone.items():
+        flat |= {f"{who}/mae/{name}": value for name, value in _by_hidden(sums, found.hidden).items()}
+    unseen, asked = found.unseen.sum(0)
+    flat |= {f"{MODEL}/unseen/masked": unseen / max(asked, 1.0), f"{MODEL}/samples": float(len(found.hidden))}
+    for who, sums_of_scale in found.scales.items():
+        flat |= {f"{who}/{key}/masked": value for key, value in _of_scale(sums_of_scale).items()}
+    if MODEL in found.scales:
+        flat[f"{MODEL}/aurc_perfect/masked"] = float(reliability.aurc(found.errors.sum(0)))
+    return flat
+
+
+def doubt_curves(found: RemovalScores) -> tuple[Curve | None, Mapping[str, Curve]]:
+    """Predicted against found error of the model, and risk over coverage: its own order, and a perfect one."""
+    if MODEL not in found.scales:
+        return None, {}
+    sums = found.scales[MODEL].sum(0)
+    told = reliability.reliability(sums)
+    orders = {
+        "this model": reliability.risk_coverage(sums),
+        "a perfect order": reliability.risk_coverage(found.errors.sum(0)),
+    }
+    return (told.predicted, told.observed), orders
+
+
+def _by_hidden(sums: RestorationSums, hidden: Floats) -> dict[str, float]:
+    """MAE of the hidden pixels, mean over the bands, by the share of the chip that is hidden."""
+    which = np.minimum((hidden * BINS).astype(int), BINS - 1)
+    found = {}
+    for place in np.unique(which):
+        totals = {name: values[which == place].sum(0) for name, values in sums.sums.items()}
+        width = 100 // BINS
+        found[f"covered_{place * width}_{(place + 1) * width}"] = float(finish("mae", totals)[0, 0])
+    return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def _of_scale(sums: Floats) -> dict[str, float]:
+    """How well a scale tells the error, of sums (c, levels, 4)."""
+    total = sums.sum((0, 1))
+    over = sums.sum(0)
+    if not total[COUNT]:
+        return {}
+    return {
+        "scale_ratio": float(total[SCALE] / max(total[ERROR], 1e-12)),
+        "calibration_error": reliability.calibration_error(over),
+        "aurc": float(reliability.aurc(over)),
+        "aurc_random": float(total[ERROR] / total[COUNT]),
+    }
