@@ -45,12 +45,20 @@ class Table:
     words: tuple[str, ...] = ()
 
 
+FEW = ("train.steps=100", "train.val_every=50", "task.val_samples=48", "task.test_samples=128")
+"""Of the small real sets."""
 TABLES = {
     "simulated_series": Table("SIMULATED places with a known truth; other places and months in the test"),
-    "worldcereal": Table("WorldCereal, 12 monthly Sentinel-2 and Sentinel-1 composites, 100×100 px"),
-    "modis_mt": Table("MOD13Q1 in Mato Grosso, 137 dates, 27×37 px", ("train.chip=24",)),
-    "l8ny18": Table("Landsat 8 over New York, coarse, 5 and 6 dates, 78×77 px"),
-    "landsat_p035r032": Table("Landsat 4, 5 and 7, 447 dates, 5×5 px", ("train.chip=8",)),
+    "worldcereal": Table(
+        "WorldCereal, 12 monthly Sentinel-2 composites, 100 × 100 px, split by place", (*FEW, "train.chip=32")
+    ),
+    "modis_mt": Table(
+        "MOD13Q1 in Mato Grosso, 137 dates, 27 × 37 px, split by date", (*FEW, "train.chip=24", "task.dates=24")
+    ),
+    "l8ny18": Table("Landsat 8 over New York, coarse, 5 and 6 dates, 78 × 77 px, split by place", FEW),
+    "landsat_p035r032": Table(
+        "Landsat 4, 5 and 7, 447 dates, 5 × 5 px, split by date", (*FEW, "train.chip=8", "task.dates=24")
+    ),
 }
 
 

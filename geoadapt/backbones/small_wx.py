@@ -63,10 +63,8 @@ class SmallWx(nn.Module):
             widths=(config.width,),
             strides=(config.patch_size,),
             blocks=config.depth,
-            targets={
-                "conv": r"blocks\.{block}\.conv",
-                "attention": r"blocks\.{block}\.attn\.(qkv|proj)",
-            },
+            targets={"conv": r"blocks\.{block}\.conv"}
+            | ({"attention": r"blocks\.{block}\.attn\.(qkv|proj)"} if config.depth >= config.attend_every else {}),
             multiple=1,
         )
 

@@ -82,20 +82,34 @@ def test_a_simulated_planet_says_so(tmp_path: Path) -> None:
         SimulatedWeatherConfig(member=2)
 
 
+TWO = {"t31": 2, "t42": 0}
+
+
+@pytest.mark.parametrize("planets", [{"t31": 1}, {"31": 2}, {"t31": 0, "t42": 0}])
+def test_planets_that_cannot_be_are_refused(planets: dict[str, int]) -> None:
+    with pytest.raises(GeoadaptError, match=r"data\.planets"):
+        WeatherPretrainingDataConfig(planets={"t42": 0, **planets})
+
+
 def test_of_the_planets_of_a_pretraining_the_last_is_held_out(tmp_path: Path) -> None:
     for number in range(2):
-        write_planet(tmp_path / f"member_{number:02d}.zarr", number, 30)
-    found = build_archives(WeatherPretrainingDataConfig(root=str(tmp_path), members=2, real=False), 0)
-    names = ["simulated member_00", "simulated member_01"]
-    assert [side.history.name for side in found.sides] == names == list(found.names)
-    assert [(bool(side.train.all()), bool(side.val.all())) for side in found.sides] == [(True, False), (False, True)]
-    assert found.sides[0].leads == (1, 2, 4, 6, 10), "in steps of 12 h: to 5 days"
+        write_planet(tmp_path / "t31" / f"member_{number:02d}.zarr", number, 30)
+    found = build_archives(WeatherPretrainingDataConfig(root=str(tmp_path), planets=TWO, real=False), 0)
+    names = ["simulated t31 member_00", "simulated t31 member_01"]
+    assert [side.history.name for side in found.sides] == [name for name in names for _ in range(2)]
+    assert list(found.names) == names
+    trained = [(bool(side.train.all()), bool(side.val.all())) for side in found.sides]
+    assert trained == [(True, False)] * 2 + [(False, True)] * 2
+    steps = [int(side.history.step / np.timedelta64(1, "h")) for side in found.sides]
+    assert steps == [12, 24, 12, 24], "each planet with the archive's own interval, and with a day"
+    assert found.sides[1].history.states is found.sides[0].history.states, "and held once"
+    assert found.sides[0].leads == (1, 2) and found.sides[1].leads == (1, 2, 3)
     assert sum(side.share for side in found.sides) == pytest.approx(1) and found.simulated_share == 1
 
 
 def test_real_archives_that_are_absent_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(2):
-        write_planet(tmp_path / f"member_{number:02d}.zarr", number, 30)
+        write_planet(tmp_path / "t31" / f"member_{number:02d}.zarr", number, 30)
     monkeypatch.setenv("GEOADAPT_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(GeoadaptError, match=r"ncep_slp_natl_2001_2008\.nc: is not there; .*data\.real=false"):
-        build_archives(WeatherPretrainingDataConfig(root=str(tmp_path), members=2), 0)
+        build_archives(WeatherPretrainingDataConfig(root=str(tmp_path), planets=TWO), 0)
