@@ -10,8 +10,6 @@ not run again. With ``--record`` the record goes elsewhere.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -151,28 +149,9 @@ def _values(found: Sequence[Run], key: str, digits: int) -> str:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run what is asked for and missing, print the tables; exit status 1 where a run failed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", choices=list(TABLES), help="run what is missing of this table")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--folder", type=Path, default=Path("outputs/forecasts"), help="where the run folders are")
-    parser.add_argument("--record", type=Path, default=RECORD, help="where the record goes")
-    parser.add_argument("overrides", nargs="*", help="more for geoadapt train, such as data.path=FILE")
-    given = parser.parse_intermixed_args(words)
-    record: dict[str, Run] = {}
-    if given.record.is_file():
-        record = json.loads(given.record.read_text(encoding="utf-8"))
-    failures: list[str] = []
-    if given.run:
-        planned = plan(given.run, range(given.seeds), given.overrides, given.folder)
-        failures = runs.run_missing(planned)
-        record[given.run] = collect(given.run, planned)
-        given.record.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        if record[given.run]["runs"]:
-            picture(given.run, record[given.run], given.record.with_name(f"{given.run}.png"))
-    print(tables(record))
-    for failure in failures:
-        print(f"failed: {failure}", file=sys.stderr)
-    return 1 if failures else 0
+    return runs.run_tables(
+        runs.Tables(list(TABLES), plan, collect, tables, picture), words, __doc__, Path("outputs/forecasts"), RECORD
+    )
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ configuration is not run again. With ``--record`` the record goes elsewhere.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,7 +66,7 @@ def plan(name: str, seeds: Sequence[int], more: Sequence[str], root: Path) -> li
     return [runs.Task(f"{name} seed {s}", (*words, f"seed={s}"), root / name / str(s)) for s in seeds]
 
 
-def collect(planned: Sequence[runs.Task]) -> Run:
+def collect(name: str, planned: Sequence[runs.Task]) -> Run:
     """The finished runs of a data set, with date and machine."""
     found = []
     for seed, task in enumerate(planned):
@@ -116,26 +114,9 @@ def _mean(found: Sequence[Run], key: str, digits: int) -> str:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run what is asked for and missing, print the tables; exit status 1 where a run failed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", choices=list(TABLES), help="run what is missing of this table")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--folder", type=Path, default=Path("outputs/removal"), help="where the run folders are")
-    parser.add_argument("--record", type=Path, default=RECORD, help="where the record goes")
-    parser.add_argument("overrides", nargs="*", help="more for geoadapt train, such as data.root=FOLDER")
-    given = parser.parse_intermixed_args(words)
-    record: dict[str, Run] = {}
-    if given.record.is_file():
-        record = json.loads(given.record.read_text(encoding="utf-8"))
-    failures: list[str] = []
-    if given.run:
-        planned = plan(given.run, range(given.seeds), given.overrides, given.folder)
-        failures = runs.run_missing(planned)
-        record[given.run] = collect(planned)
-        given.record.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    print(tables(record))
-    for failure in failures:
-        print(f"failed: {failure}", file=sys.stderr)
-    return 1 if failures else 0
+    return runs.run_tables(
+        runs.Tables(list(TABLES), plan, collect, tables), words, __doc__, Path("outputs/removal"), RECORD
+    )
 
 
 if __name__ == "__main__":

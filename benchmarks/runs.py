@@ -5,13 +5,14 @@ In: words and folders. Out: metrics of the runs that are whole and were made by 
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -23,7 +24,19 @@ from geoadapt.cli.compose import compose
 from geoadapt.config import job_from_plain
 from geoadapt.errors import GeoadaptError
 
-__all__ = ["Run", "Task", "finished", "finished_in", "made_on", "run", "run_missing", "spread", "verdicts"]
+__all__ = [
+    "Run",
+    "Tables",
+    "Task",
+    "finished",
+    "finished_in",
+    "made_on",
+    "run",
+    "run_missing",
+    "run_tables",
+    "spread",
+    "verdicts",
+]
 
 Run = dict[str, Any]
 
@@ -125,3 +138,43 @@ def verdicts(runs: Sequence[Run], low: str, high: str) -> str:
     known = [(low, high) for low, high in ends if low is not None and high is not None]
     better, worse = sum(low > 0 for low, _ in known), sum(high < 0 for _, high in known)
     return f"{better} / {len(known) - better - worse} / {worse}" if known else "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Tables of the README by name: how their runs are planned and collected, and how a record is told."""
+
+    names: Sequence[str]
+    plan: Callable[[str, Sequence[int], Sequence[str], Path], list[Task]]
+    """Name, seeds, more words and the folder of all runs → the runs."""
+    collect: Callable[[str, Sequence[Task]], Run]
+    told: Callable[[dict[str, Run]], str]
+    """The whole record as Markdown."""
+    drawn: Callable[[str, Run, Path], None] | None = None
+    """Where a table has a picture: name, its part of the record, and the file."""
+
+
+def run_tables(all_: Tables, words: Sequence[str] | None, about: str | None, folder: Path, record: Path) -> int:
+    """Run what is asked for and missing, store and print the tables; exit status 1 where a run failed."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", choices=list(all_.names), help="run what is missing of this table")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--folder", type=Path, default=folder, help="where the run folders are")
+    parser.add_argument("--record", type=Path, default=record, help="where the record goes")
+    parser.add_argument("overrides", nargs="*", help="more for geoadapt train, such as data.path=FILE")
+    given = parser.parse_intermixed_args(words)
+    kept: dict[str, Run] = {}
+    if given.record.is_file():
+        kept = json.loads(given.record.read_text(encoding="utf-8"))
+    failures: list[str] = []
+    if given.run:
+        planned = all_.plan(given.run, range(given.seeds), given.overrides, given.folder)
+        failures = run_missing(planned)
+        kept[given.run] = all_.collect(given.run, planned)
+        given.record.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        if all_.drawn is not None and kept[given.run]["runs"]:
+            all_.drawn(given.run, kept[given.run], given.record.with_name(f"{given.run}.png"))
+    print(all_.told(kept))
+    for failure in failures:
+        print(f"failed: {failure}", file=sys.stderr)
+    return 1 if failures else 0
