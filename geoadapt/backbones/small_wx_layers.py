@@ -34,8 +34,7 @@ class AxialAttention(nn.Module):
 class Block(nn.Module):
     """What it is told of date and lead time, a convolution, and where ``heads`` is not 0 axial attention; each added.
 
-    The norm is over the whole map: one cell by itself would lose how strong its anomaly is beside its neighbours',
-    and what is lost there comes back as noise of single cells.
+    The norm is over the whole map, so that a cell keeps how strong its anomaly is beside its neighbours'.
     """
 
     def __init__(self, dim: int, heads: int, kernel: int, drop_path: float) -> None:
