@@ -64,6 +64,8 @@ class Store:
             (folder / "looks").mkdir(parents=True)
             create_cube(self._at.cube, spec)
             write_text(self._at.key, key)
+        for torn in self._at.cube.rglob("*.partial"):
+            torn.unlink()  # zarr writes a chunk under such a name first, and a kill leaves it there
         self._group: Any = zarr.open_group(self._at.cube, mode="r+")
         self.done = self._journal()
 

@@ -28,7 +28,9 @@ from geoadapt.inference.restore import restore_stack
 from geoadapt.inference.restore_blocks import plan_blocks
 from geoadapt.inference.restore_method import DateRestorer, Method
 from geoadapt.inference.restore_scan import SCANS, scan
+from geoadapt.inference.restore_store import Store
 from geoadapt.inference.restore_where import chosen_dates, safe_name
+from geoadapt.io.zarr_cube import CubeSpec
 from tests.inference.stacks import BANDS, BARE, COMPOSITE, MEDIAN, SMALL, ArrayStack, Blur, job, method, stack
 
 WHOLE = replace(SMALL, tile=512)
@@ -404,3 +406,13 @@ def test_names_and_dates_of_any_kind() -> None:
     assert chosen_dates("2020-02-05/2021-12-31,2020-01-05", times) == (0, 1, 2)
     with pytest.raises(GeoadaptError, match="has no date"):
         chosen_dates("", times[:0])
+
+
+def test_a_chunk_that_a_kill_tore_is_gone_when_the_store_is_taken_up_again(tmp_path: Path) -> None:
+    spec = CubeSpec(8, 8, ("red",), np.array(["2020-01-01"], "datetime64[s]"))
+    Store(tmp_path / "work", {"a": 1}, spec, [], 8)
+    torn = tmp_path / "work" / "cube.zarr" / "count" / "c" / "0" / "1.ab.partial"
+    torn.parent.mkdir(parents=True)
+    torn.write_bytes(b"torn")
+    Store(tmp_path / "work", {"a": 1}, spec, [], 8)
+    assert torn.parent.is_dir() and not torn.exists()
