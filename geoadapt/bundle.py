@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from geoadapt.adapters import ADAPTERS
+from geoadapt.adapters import ADAPTERS, TUNED
 from geoadapt.backbones import BACKBONES
 from geoadapt.backbones.weights import load_into, load_state
 from geoadapt.baselines.pixelwise import BlueRule, LinearDiscriminant
@@ -30,6 +30,7 @@ from geoadapt.io.paths import as_path
 from geoadapt.model import AdaptedModel, build_model, image_batch
 from geoadapt.registry import from_plain, look_up
 from geoadapt.report.numbers import number
+from geoadapt.words import counted
 
 __all__ = ["FORMAT", "Bundle", "BundleCard", "load_bundle", "read_card", "restore_model", "save_bundle"]
 
@@ -70,6 +71,8 @@ class BundleCard:
     """Of a forecaster: how it steps, on which grid, at which leads it was tested, and what its baselines are."""
     removal: dict[str, Any] | None = None
     """Of a restorer: which dates its backbone sees and how, whether clear pixels stay, and what its baselines are."""
+    samples: dict[str, Any] | None = None
+    """Of a model of labelled samples: its task and target, the inputs that it takes, and what its baselines are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +165,8 @@ def load_bundle(
         raise GeoadaptError(folder, f"is a bundle of the task {card.task}", "geoadapt forecast FILE --bundle …")
     if card.removal is not None:
         raise GeoadaptError(folder, f"is a bundle of the task {card.task}", "geoadapt predict STACK --bundle …")
+    if card.samples is not None:
+        raise GeoadaptError(folder, f"is a bundle of the task {card.task}", "geoadapt evaluate BUNDLE data=…")
     model = restore_model(folder, card, _inputs(card), weights=weights, allow_mismatch=allow_mismatch)
     return Bundle(folder, card, model.to(device), model.spec.multiple, digest)
 
@@ -286,7 +291,7 @@ def _sha256(file: Path) -> str:
 
 def _readme(card: BundleCard) -> str:
     scores = "\n".join(f"| {name} | {number(value)} |" for name, value in sorted(card.metrics.items()))
-    state = "fully fine-tuned" if card.adapter["name"] == "full" else "frozen"
+    state = TUNED.get(card.adapter["name"], "frozen")
     base = f"base_model: {card.source['where']}\n" if card.source.get("where") else ""
     rule = "" if card.threshold is None else f"Cloud where its probability reaches {card.threshold:g}.\n"
     simulated = "\n**Trained on simulated data.**\n" if card.simulated else ""
@@ -304,7 +309,11 @@ def _told(card: BundleCard) -> str:
     """What comes out: classes, an image and its error, or states at lead times."""
     if card.removal is not None:
         return f"The image of a date from {card.removal['frames']} dates or more, and its expected absolute error.\n"
+    if card.samples is not None:
+        target = card.samples["target"]
+        unit = f" [{target['unit']}]" if target["unit"] else ""
+        return f"One {target['kind'].replace('_', ' ')} for each sample: {', '.join(target['names'])}{unit}.\n"
     if card.forecast is None:
         return f"Classes: {', '.join(f'{c.value} {c.name}' for c in card.classes)}.\n"
     step, leads = card.forecast["step"] / 3600, ", ".join(f"{lead:g}" for lead in card.forecast["leads"])
-    return f"Forecasts in steps of {step:g} h from {card.forecast['frames']} states; tested at {leads} h.\n"
+    return f"Forecasts in steps of {step:g} h from {counted(card.forecast['frames'], 'state')}; tested at {leads} h.\n"

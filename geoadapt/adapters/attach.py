@@ -60,7 +60,8 @@ def probe(attached: Attached, batch: Batch) -> None:
         for module, was in training.items():
             module.training = was
     alive = {id(p): g is not None and bool((g != 0).any()) for p, g in zip(parameters, gradients, strict=True)}
-    dead = [name for name, own in modules.items() if not all(alive[id(p)] for p in own)]
+    enough = all if attached.each_reaches else any
+    dead = [name for name, own in modules.items() if not enough(alive[id(p)] for p in own)]
     if torch.equal(before, after):
         dead = list(modules)
     if dead:

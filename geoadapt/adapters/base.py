@@ -20,6 +20,9 @@ FILE = "new.safetensors"
 class Attached:
     """A backbone with an adapter in it; this one changes nothing, and others override what they need to."""
 
+    each_reaches = True
+    """Whether each parameter of a module must reach the output, or one of them at least."""
+
     def __init__(self, backbone: nn.Module) -> None:
         self.backbone = backbone
         """Callable with a Batch, as before."""
@@ -37,7 +40,7 @@ class Attached:
         return list(self.named_parameters().values())
 
     def modules(self) -> dict[str, list[nn.Parameter]]:
-        """Adapted module → its adapter parameters, each of which must reach the output."""
+        """Adapted module → its adapter parameters, which must reach the output."""
         return {}
 
     def freeze(self) -> None:

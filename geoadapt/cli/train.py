@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from geoadapt.adapters import TUNED
 from geoadapt.cli.compose import as_yaml, compose, run_jobs
 from geoadapt.cli.grammar import Flag, Request, Verb
 from geoadapt.cli.keys import CONFIG_SECTIONS, prepare
@@ -24,6 +25,7 @@ from geoadapt.io.atomic import write_text
 from geoadapt.io.paths import as_path
 from geoadapt.registry import build
 from geoadapt.report.numbers import number
+from geoadapt.words import counted
 
 if TYPE_CHECKING:
     from geoadapt.training.results import RunResult
@@ -37,6 +39,8 @@ LEAD = re.compile(r"[\d.]+h")
 """A lead time as metrics name it."""
 CHIEF = ("/miou", "/masked_mse", "/forecast_mse")
 """By which metrics runs are told apart at a glance."""
+SAMPLED = ("test/rmse/", "test/macro_f1")
+"""The same of labelled samples, where no IoU is the chief one."""
 
 
 def train(
@@ -91,11 +95,12 @@ def make_data(job: JobConfig) -> None:
 
 def outline(job: JobConfig) -> list[str]:
     """What a job would do, in a few lines; raises GeoadaptError where its data are not there."""
-    training = f"{job.train.steps} steps of {job.train.batch} chips of {job.train.chip} px, seed {job.seed}"
+    steps, chips = counted(job.train.steps, "step"), counted(job.train.batch, "chip")
+    training = f"{steps} of {chips} of {job.train.chip} px, seed {job.seed}"
     whole = job.task.name in PRETRAININGS
     parts = [] if whole else [f"adapter   {job.adapter.name}", f"head      {job.head.name}"]
     return [
-        f"backbone  {job.backbone.name}" + ("" if whole or job.adapter.name == "full" else ", frozen"),
+        f"backbone  {job.backbone.name}" + ("" if whole else f", {TUNED.get(job.adapter.name, 'frozen')}"),
         *parts,
         f"task      {job.task.name}",
         f"data      {job.data.name} in {_data_root(job)}",
@@ -108,7 +113,7 @@ def headline(result: RunResult) -> list[str]:
     """The chief score of the model and of every control."""
     found = {key: value for key, value in result.metrics.items() if key.count("/") == 1 and key.endswith(CHIEF)}
     lines = [f"  {key:<28}{number(value)}" for key, value in found.items()]
-    return [*lines, *_errors(result.metrics), *_hidden(result.metrics)]
+    return [*lines, *_errors(result.metrics), *_hidden(result.metrics), *_sampled(result.metrics)]
 
 
 def _errors(metrics: Mapping[str, float]) -> list[str]:
@@ -136,6 +141,16 @@ def _hidden(metrics: Mapping[str, float]) -> list[str]:
     return ["MAE of the hidden pixels [reflectance]", *rows] if rows else []
 
 
+def _sampled(metrics: Mapping[str, float]) -> list[str]:
+    """Of labelled samples: everyone's score, the model first."""
+    if "test/places" not in metrics:
+        return []
+    found = [key.removeprefix("test/") for key in metrics if key.startswith(SAMPLED)]
+    rows = {key.removesuffix(f"/{tail}"): key for tail in found[:1] for key in metrics if key.endswith(f"/{tail}")}
+    lines = [f"  {who:<18}{metrics[key]:>9.4g}" for who, key in sorted(rows.items(), key=lambda row: row[0] != "test")]
+    return [f"{' of '.join(found[0].split('/')).replace('rmse', 'RMSE')}", *lines] if lines else []
+
+
 def closing(result: RunResult) -> str:
     """What came out, where everything is, and what to type next."""
     what, words = "bundle", ["predict", "SCENE", "--bundle", str(result.bundle), "--output", "OUT"]
@@ -146,6 +161,8 @@ def closing(result: RunResult) -> str:
         words = ["train", f"experiment={task}", chosen, f"backbone.weights={result.bundle}"]
     elif (plain := json.loads(card.read_text(encoding="utf-8"))).get("removal"):
         words[1] = "STACK"
+    elif plain.get("samples"):
+        words = ["evaluate", str(result.bundle), "data=\N{HORIZONTAL ELLIPSIS}"]
     elif plain.get("forecast"):
         words = ["forecast", "FILE", "--bundle", str(result.bundle)]
         words += ["--init", "DATE", "--lead", "5d", "--output", "FC.zarr"]

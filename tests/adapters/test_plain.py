@@ -83,3 +83,14 @@ def test_a_delta_without_one_of_its_tensors_is_refused(tmp_path: Path) -> None:
     (tmp_path / "delta.json").write_text(json.dumps({"tensors": ["norm.weight", "norm.bias"]}))
     with pytest.raises(GeoadaptError, match=r"missing keys norm\.bias"):
         attach(backbone(), FullConfig()).load_folder(tmp_path)
+
+
+def test_a_delta_stored_before_there_were_other_choices_still_loads(tmp_path: Path) -> None:
+    attached = attach(backbone(), FullConfig())
+    with torch.no_grad():
+        attached.backbone.norm.weight.add_(1.0)
+    attached.save(tmp_path)
+    (tmp_path / "delta.json").write_text(json.dumps({"name": "full", "tensors": ["norm.weight"]}))
+    other = attach(backbone(), FullConfig())
+    other.load_folder(tmp_path)
+    assert torch.equal(other.backbone.norm.weight, attached.backbone.norm.weight)

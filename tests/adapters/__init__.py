@@ -1,0 +1,1 @@
+"""Adapters on small backbones of every kind."""
