@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window as RasterWindow
 
 from geoadapt.cubes.classes import CLOUD_CLASSES
+from geoadapt.report.comparison import same_stretch
 from geoadapt.report.quicklook import colour_errors, colour_labels, rgb, write_png
 
 RESULTS = Path(__file__).parent / "results"
@@ -60,7 +61,7 @@ def restored(demo: Path) -> Path:
     with rasterio.open(demo / "restored" / f"simulated_place_{name}_clear.tif") as file:
         bands = [file.descriptions.index(band) + 1 for band in BANDS]
         after = file.read(bands, masked=True).astype(np.float32).filled(np.nan) * np.float32(file.scales[0])
-    strip = [rgb(image, BANDS) for image in (panels[0], after, panels[1])]
+    strip = same_stretch((panels[0], after, panels[1]), BANDS, panels[1])
     gap = np.full((strip[0].shape[0], GAP, 3), 255, np.uint8)
     parts = [part for panel in strip for part in (panel, gap)][:-1]
     return write_png(RESULTS / "restored.png", np.concatenate(parts, axis=1))

@@ -16,6 +16,7 @@ from geoadapt.errors import GeoadaptError
 from geoadapt.io.base import Window
 from geoadapt.io.paths import as_path
 from geoadapt.io.raster import RasterSource
+from geoadapt.words import counted
 
 __all__ = ["check_dataset"]
 
@@ -38,10 +39,12 @@ def _check_pair(name: str, image: Path, label: Path) -> None:
     try:
         sizes = [(s.info.height, s.info.width) for s in (picture, classes)]
         if picture.stored < len(CHANNELS) or picture.dataset.dtypes[0] != "uint8":
-            problem = f"has {picture.stored} bands of {picture.dataset.dtypes[0]}"
+            problem = f"has {counted(picture.stored, 'band')} of {picture.dataset.dtypes[0]}"
             raise GeoadaptError(image, problem, "expected red, green, blue of 8 bits")
         if classes.stored != 1 or sizes[0] != sizes[1]:
-            raise GeoadaptError(label, f"has {classes.stored} bands of {sizes[1]} px", f"expected one of {sizes[0]}")
+            raise GeoadaptError(
+                label, f"has {counted(classes.stored, 'band')} of {sizes[1]} px", f"expected one of {sizes[0]}"
+            )
         values = {int(v) for v in np.unique(classes.read(Window(0, 0, *sizes[1])))} - {NODATA}
         odd = sorted(values - set(LAYOUTS[name].classes))
         if odd:

@@ -42,7 +42,10 @@ REMOVAL_CONTROLS = (
     *("pmaa", "random_backbone", "full_finetune"),
 )
 """The same for cloud removal, on the same hidden pixels."""
+SAMPLE_CONTROLS = ("rule", "simple", "scratch", "frozen_ridge", "random_backbone", "full_finetune")
+"""The same for labelled samples: classes, labels, values and maps of them."""
 CONTROLS_OF = {
+    **dict.fromkeys(("classification", "multilabel", "regression", "segmentation"), SAMPLE_CONTROLS),
     "cloud_removal": REMOVAL_CONTROLS,
     "forecasting": FORECAST_CONTROLS,
     "pretraining": (),
@@ -135,7 +138,7 @@ class TrainConfig:
             raise GeoadaptError("train.max_minutes", f"{self.max_minutes}", "choose more than 0, or null for no limit")
         _among("train.select", self.select, SELECTIONS)
         for name in self.chosen_controls():
-            known = (*CONTROLS, *REMOVAL_CONTROLS, *FORECAST_CONTROLS, *PUBLISHED)
+            known = (*CONTROLS, *SAMPLE_CONTROLS, *REMOVAL_CONTROLS, *FORECAST_CONTROLS, *PUBLISHED)
             _among("train.controls", name, tuple(dict.fromkeys(known)))
 
     def chosen_controls(self, task: str = "cloud_segmentation") -> tuple[str, ...]:
@@ -155,7 +158,7 @@ class InferConfig:
     threshold: float | None = None
     """Cloud where its probability reaches this; None = as the bundle was tested, or else the most probable class."""
     cloud_buffer: int = 0
-    """Clear pixels within this distance of a cloud are labelled cloud [px]."""
+    """Clear pixels within this distance of a cloud are labelled cloud, in stacks of whatever a mask hides [px]."""
     thin_cloud: str = "keep"
     """Where a bundle tells translucent cloud apart: ``keep`` the class, or count it as ``cloud`` or as ``clear``."""
     probabilities: bool = False
@@ -176,6 +179,14 @@ class InferConfig:
     """Of a stack: also all of it as one GeoZarr (time, band, y, x)."""
     animation: bool = True
     """Of a stack: also its dates before and after, moving."""
+    duplicates: str = "error"
+    """Of a stack: two scenes of a day are an ``error``, the ``first`` counts, or a ``mosaic``: the first clear one."""
+    damaged: str = "error"
+    """Of a stack: a scene that cannot be read is an ``error``, or is left out and counted: ``skip``."""
+    max_gap: float | None = None
+    """Of a stack: two dates in a row that lie further apart are an error [days]; null = they may."""
+    radar: str | None = None
+    """Of a stack: a folder or store of Sentinel-1 of the same place [dB], for a bundle that was trained with it."""
 
     def __post_init__(self) -> None:
         for name in self.composites:
@@ -189,6 +200,10 @@ class InferConfig:
         _within("infer.cloud_buffer", self.cloud_buffer, low=0, unit=" px")
         if self.threshold is not None:
             _within("infer.threshold", self.threshold, low=0, high=1)
+        if self.max_gap is not None and not self.max_gap > 0:
+            raise GeoadaptError("infer.max_gap", f"{self.max_gap} days", "choose more than 0, or null for no check")
+        _among("infer.duplicates", self.duplicates, ("error", "first", "mosaic"))
+        _among("infer.damaged", self.damaged, ("error", "skip"))
         _among("infer.thin_cloud", self.thin_cloud, ("keep", "cloud", "clear"))
         _among("infer.compress", self.compress, ("DEFLATE", "ZSTD"))
         _among("infer.zero_is_nodata", self.zero_is_nodata, ("auto", "yes", "no"))

@@ -30,6 +30,8 @@ class Seeing:
     """All in one pass, or each date alone."""
     radar: bool = True
     """Whether a backbone that takes radar is given it."""
+    heard: tuple[str, ...] = ()
+    """Channels of the radar that it was trained with; none where it was given none."""
 
 
 class AdaptedRestorer(nn.Module):

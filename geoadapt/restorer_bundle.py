@@ -29,6 +29,7 @@ __all__ = [
     "BundledRestorer",
     "load_restorer",
     "load_restorer_baselines",
+    "radar_of_card",
     "restorer_inputs",
 ]
 
@@ -45,6 +46,7 @@ class BundledRestorer(nn.Module):
         self.channels = card.channels
         self.multiple = restorer.model.spec.multiple
         self.keep_clear = bool((card.removal or {})["keep_clear"])
+        self.radar = radar_of_card(card)
 
     def restore(self, batch: Batch) -> Restored:
         """The batch's last frame and its calibrated scale (b, c, h, w), NaN where no other date shows a pixel."""
@@ -65,11 +67,16 @@ def load_restorer(
     inputs = restorer_inputs(torch.tensor(card.mean), torch.tensor(card.std))
     model = restore_model(folder, card, inputs, weights=weights, allow_mismatch=allow_mismatch)
     plain = card.removal
-    seeing = Seeing(int(plain["frames"]), bool(plain["together"]), bool(plain["radar"]))
+    seeing = Seeing(int(plain["frames"]), bool(plain["together"]), bool(plain["radar"]), radar_of_card(card))
     made = AdaptedRestorer(model, card.channels, seeing)
     made.factor.copy_(load_state(folder / f"{CALIBRATION}.safetensors")["factor"])
     made.eval().requires_grad_(False)
     return BundledRestorer(folder, card, made.to(device), digest)
+
+
+def radar_of_card(card: BundleCard) -> tuple[str, ...]:
+    """Channels of the radar that a restorer was trained with; none where it was given none, or the card is older."""
+    return tuple(str(name) for name in (card.removal or {}).get("heard", ()))
 
 
 def load_restorer_baselines(bundle: BundledRestorer, device: str = "cpu") -> dict[str, Restorer]:

@@ -213,11 +213,14 @@ class PmaaConfig:
     """The way up starts from the coarsest level with ``coarse``, as in the paper; ``upstream`` never reads that one."""
     features: str = "fused"
     """As a backbone it gives one map of all three ``fused``, or a map for each of any number of ``dates``."""
+    scaling: str = "reflectance"
+    """What −1 to 1 mean: ``reflectance`` 0–1 as published, or the ``sample``'s own mean ± 3 deviations by channel."""
 
     def __post_init__(self) -> None:
         if self.width < 1:
             raise GeoadaptError("backbone.width", f"{self.width}", "choose 1 or more")
         choices = {"norm": ("instance", "batch"), "fusion": ("upstream", "coarse"), "features": ("fused", "dates")}
+        choices["scaling"] = ("reflectance", "sample")
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise GeoadaptError(f"backbone.{name}", f"'{getattr(self, name)}'", nearest(getattr(self, name), known))

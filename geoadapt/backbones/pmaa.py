@@ -21,12 +21,13 @@ from geoadapt.backbones.weights import Provenance, find_weights, load_into, prov
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.frames import nearest_frames
 from geoadapt.fields.restorer import Restored
+from geoadapt.fields.tanh import REFLECTANCE, Span, begin_at, span_of
 from geoadapt.fields.types import Batch, Field
 
-__all__ = ["Pmaa", "PmaaRestorer", "build", "build_restorer", "load_teacher"]
+__all__ = ["Pmaa", "PmaaRestorer", "build", "build_restorer", "load_teacher", "scaled"]
 
 CLOUD = 1.0
-"""What a pixel that is not valid is shown as [reflectance]: a cloud, past which it learns to look."""
+"""What a pixel that is not valid is shown as: a cloud, past which it learns to look."""
 MULTIPLE = 16
 LEAST = 32
 """Instance normalisation needs more than one pixel at a stride of 16 [px]."""
@@ -51,15 +52,26 @@ class PmaaRestorer(nn.Module):
         super().__init__()
         self.channels = tuple(config.channels)
         self.outputs = tuple(config.outputs) or self.channels
+        self.scaling = config.scaling
         self.network = _network(config)
         self.source: Provenance | None = None
 
+    def begin(self, mean: Tensor) -> None:
+        """Start to learn from an image near ``mean`` (c,), in order of ``channels`` [reflectance]."""
+        layer = self.network.output_layer[0]
+        assert isinstance(layer, nn.Conv2d)
+        begin_at(layer, mean[[self.channels.index(name) for name in self.outputs]], self.scaling)
+
     def forward(self, batch: Batch) -> Tensor:
         """The last frame without clouds (b, 1, o, h, w) [reflectance], in order of ``outputs``."""
-        seen = self.seen(batch)
+        frames = self._frames(batch)
+        span = span_of(frames, self.scaling)
+        seen = scaled(frames, span)
         height, width = seen.shape[-2:]
-        image = self.network.image(_padded(seen))
-        return reflectance(image)[:, None, :, :height, :width]
+        image = self.network.image(_padded(seen))[:, None, :, :height, :width]
+        if self.outputs != self.channels:
+            span = span_of(frames.select(self.outputs), self.scaling)
+        return span.reflectance(image)
 
     def restore(self, batch: Batch) -> Restored:
         """The last frame (b, c, h, w) without a scale.
@@ -81,7 +93,11 @@ class PmaaRestorer(nn.Module):
 
         Dates that a short series lacks are shown as clouds, and so is every pixel that is not valid.
         """
-        return _scaled(_three(nearest_frames(_optical(batch, self.channels), DATES)))
+        frames = self._frames(batch)
+        return scaled(frames, span_of(frames, self.scaling))
+
+    def _frames(self, batch: Batch) -> Field:
+        return _three(nearest_frames(_optical(batch, self.channels), DATES))
 
 
 class Pmaa(nn.Module):
@@ -113,25 +129,45 @@ class Pmaa(nn.Module):
         Raises:
             GeoadaptError: for missing channels.
         """
-        field = _optical(batch, self.channels)
-        height, width = field.values.shape[-2:]
+        field = self.frames(batch) if self.settings.features == "fused" else _optical(batch, self.channels)
+        dates = _padded(self._scaled(field))
         if self.settings.features == "fused":
-            out = self.network.features(_padded(_scaled(_three(nearest_frames(field, DATES)))))[:, None]
+            out = self.network.features(dates)[:, None]
         else:
             shape = field.values.shape[:2]
-            dates = _padded(_scaled(field)).flatten(0, 1)
+            dates = dates.flatten(0, 1)
             out = self.network.feature_extractor.features(dates)[1]
             out = out.unflatten(0, shape)  # type: ignore[no-untyped-call]
+        return self._cut(out, field)
+
+    def frames(self, batch: Batch) -> Field:
+        """The three dates that are seen together (b, 3, c, h, w), as ``PmaaRestorer`` chooses them."""
+        return _three(nearest_frames(_optical(batch, self.channels), DATES))
+
+    def parts(self, field: Field) -> tuple[Features, list[Tensor], list[Tensor]]:
+        """The fused features of ``frames``, and per date its cloud mask (b, 1, h, w) and image (b, c, h, w)."""
+        out, masks, images = self.network.parts(_padded(self._scaled(field)))
+        height, width = field.values.shape[-2:]
+        masks, images = ([v[..., :height, :width] for v in found] for found in (masks, images))
+        return self._cut(out[:, None], field), masks, images
+
+    def _scaled(self, field: Field) -> Tensor:
+        return scaled(field, span_of(field, self.settings.scaling))
+
+    def _cut(self, out: Tensor, field: Field) -> Features:
+        """Without what was continued beyond the image."""
+        height, width = field.values.shape[-2:]
         return Features((out[..., :height, :width],), self.spec.strides)
 
     def train(self, mode: bool = True) -> Pmaa:
-        """As any module, but what is frozen neither drops features nor moves its statistics."""
+        """As any module, but what is frozen drops no features, and statistics never move: no adapter stores them."""
         super().train(mode)
         for module in self.network.modules():
-            if isinstance(module, nn.BatchNorm2d | GlobalAttention):
+            frozen = not any(p.requires_grad for p in module.parameters(recurse=False))
+            if isinstance(module, nn.BatchNorm2d) or (frozen and isinstance(module, GlobalAttention)):
                 # its own switch alone: an adapter that sits inside is trained as asked
                 module.training = False
-            elif isinstance(module, Aspp):
+            elif isinstance(module, Aspp) and not next(module.project.parameters()).requires_grad:
                 module.project.eval()
         return self
 
@@ -164,9 +200,10 @@ def load_teacher(path: str | Path | None = None) -> Extractor:
     return model.requires_grad_(False).eval()
 
 
-def reflectance(image: Tensor) -> Tensor:
-    """From [−1, 1] to 0–1 [reflectance]."""
-    return (image + 1) / 2
+def scaled(field: Field, span: Span = REFLECTANCE) -> Tensor:
+    """From reflectance to [−1, 1]; what is not valid is shown as a cloud."""
+    values = span.signed(field.values)
+    return values if field.valid is None else torch.where(field.valid, values, CLOUD)
 
 
 def _network(config: PmaaConfig) -> Generator:
@@ -217,12 +254,6 @@ def _three(field: Field) -> Field:
         valid=torch.cat([empty.bool(), valid], 1),
         times=None,
     )
-
-
-def _scaled(field: Field) -> Tensor:
-    """Twice the reflectance, minus 1."""
-    values = field.values if field.valid is None else torch.where(field.valid, field.values, CLOUD)
-    return 2 * values - 1
 
 
 def _padded(values: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ def generator_loss(
     masks: Sequence[Tensor],
     taught: Sequence[Tensor],
     images: Sequence[Tensor] = (),
+    known: Tensor | None = None,
 ) -> Tensor:
     """The generator's loss of a batch.
 
@@ -36,12 +37,15 @@ def generator_loss(
         scores: what the discriminator says of ``image``.
         image: the generator's.
         truth: the same place without clouds.
-        masks: the generator's cloud masks (b, 1, h, w), one per date.
+        masks: the generator's cloud masks (b, 1, h, w), one per date; none = they are left to themselves.
         taught: the teacher's of the same dates.
         images: what single dates give (b, c, h, w), where they are to be like the truth too.
+        known: where there is a truth (b, c, h, w); None = everywhere.
     """
-    loss = adversarial(scores, 1.0) + L1 * F.l1_loss(image, truth) + masks_like_teacher(masks, taught)
-    return loss + L1_AUX * auxiliary(images, truth) if images else loss
+    loss = adversarial(scores, 1.0) + L1 * _absolute(image, truth, known)
+    if masks:
+        loss = loss + masks_like_teacher(masks, taught)
+    return loss + L1_AUX * auxiliary(images, truth, known) if images else loss
 
 
 def discriminator_loss(fake: Tensor, real: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -69,10 +73,18 @@ def masks_like_teacher(masks: Sequence[Tensor], taught: Sequence[Tensor]) -> Ten
     return torch.stack([F.mse_loss(mask, aim) for mask, aim in zip(masks, taught, strict=True)]).sum()
 
 
-def auxiliary(images: Sequence[Tensor], truth: Tensor) -> Tensor:
+def auxiliary(images: Sequence[Tensor], truth: Tensor, known: Tensor | None = None) -> Tensor:
     """Mean absolute error of each date's image, summed over dates; channels that the truth lacks are left out."""
     count = truth.shape[1]
-    return torch.stack([F.l1_loss(image[:, :count], truth) for image in images]).sum()
+    return torch.stack([_absolute(image[:, :count], truth, known) for image in images]).sum()
+
+
+def _absolute(image: Tensor, truth: Tensor, known: Tensor | None) -> Tensor:
+    """Mean absolute error over what is ``known``; 0 where nothing is."""
+    if known is None:
+        return F.l1_loss(image, truth)
+    off = torch.where(known, image - truth, 0.0).abs()
+    return off.sum() / known.sum().clamp(min=1)
 
 
 def _uniform(scores: Tensor, span: tuple[float, float], generator: torch.Generator) -> Tensor:

@@ -35,8 +35,13 @@ class Generator(nn.Module):
 
         Sides of 32 px or more; instance normalisation finds no variance in less.
         """
+        features, masks, images = self.parts(x)
+        return self.output_layer(features), masks, images
+
+    def parts(self, x: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """As ``forward``, but what the image is made of (b, d, h, w) in the place of the image."""
         masks, maps, images = zip(*(self.feature_extractor(x[:, date]) for date in range(DATES)), strict=True)
-        return self.output_layer(self._fused(maps)), list(masks), list(images)
+        return self._fused(maps), list(masks), list(images)
 
     def features(self, x: Tensor) -> Tensor:
         """What the image is made of (b, d, h, w), from dates (b, 3, c, h, w)."""

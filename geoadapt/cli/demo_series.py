@@ -15,8 +15,8 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from geoadapt.errors import GeoadaptError
-from geoadapt.report.pictures import picture
-from geoadapt.report.quicklook import rgb
+from geoadapt.report.comparison import comparison, key, top_of
+from geoadapt.report.pictures import maps
 
 __all__ = ["RestoredPlace", "chapter", "restore_place"]
 
@@ -30,12 +30,14 @@ Image = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class RestoredPlace:
-    """One date (c, h, w) [reflectance] before, after and as it truly was, and the mean absolute error where it hid."""
+    """One date (c, h, w) [reflectance] before, after and as it truly was, and how far off what was hidden is."""
 
     date: str
     before: Image
     after: Image
     truth: Image
+    error: Image
+    """Absolute error of what was restored, NaN elsewhere."""
     hidden: float
     """Share of the date's pixels that were not clear."""
     error_before: float
@@ -80,22 +82,31 @@ def restore_place(output: Path, seed: int, command: str) -> RestoredPlace:
     before, after = values[chosen, bands], _read(file)
     hidden = ~clear[chosen] & np.isfinite(after).all(0)
     off = [float(np.abs(image - truth)[:, hidden].mean()) for image in (before, after)]
-    return RestoredPlace(days[chosen], before, after, truth, float(share[chosen]), off[0], off[1], file)
+    error = np.where(hidden, np.abs(after - truth), np.nan)
+    return RestoredPlace(days[chosen], before, after, truth, error, float(share[chosen]), off[0], off[1], file)
 
 
 def chapter(place: RestoredPlace) -> list[str]:
     """What the page says and shows of the place."""
     told = (
         f"A simulated place, seen on {DATES} days of a year. On {place.date} clouds and their shadows hid "
-        f"{place.hidden:.0%} of it; there the visible bands were {place.error_before:.3f} off on average, and are "
-        f"{place.error_after:.3f} off after linear interpolation between clear dates [reflectance]. No model was "
+        f"{100 * place.hidden:.0f} % of it; there the visible bands were {place.error_before:.3f} off on average, and "
+        f"are {place.error_after:.3f} off after linear interpolation between clear dates [reflectance]. No model was "
         "trained for this; pixels that no date shows clearly would have stayed empty."
     )
-    shown = (("before", place.before), ("after", place.after), ("the truth, simulated", place.truth))
-    pictures = [
-        picture(rgb(image, BANDS), f"{place.date}, {what}", what.capitalize(), photo=True) for what, image in shown
-    ]
-    return [told, *pictures, Markup("<p>Written as <code>{}</code>.</p>").format(place.item.name)]
+    top = top_of([place.error])
+    row = comparison(
+        f"{NAME}, {place.date}",
+        "Three images with one stretch, from 2 to 98 % of the true image: equal colours are equal reflectance. The "
+        "error is a mean over the bands, of what was restored; interpolation predicts none of its own.",
+        {"before": place.before, "restored": place.after, "truth, simulated": place.truth},
+        BANDS,
+        reference=place.truth,
+        errors={"error": place.error},
+        top=top,
+    )
+    shown = maps([row], key("missing, or not restored", top))
+    return [told, shown, Markup("<p>Written as <code>{}</code>.</p>").format(place.item.name)]
 
 
 def _read(path: Path) -> Image:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from geoadapt.cli.compose import as_yaml, compose, run_jobs
-from geoadapt.cli.evaluate_forecast import FLAGS, plan_forecaster, plan_stored
+from geoadapt.cli.compose import as_yaml, compose
+from geoadapt.cli.evaluate_forecast import FLAGS, plan_forecaster, plan_stored, run_once, told
+from geoadapt.cli.evaluate_removal import plan_restorer, restorer_named
 from geoadapt.cli.grammar import Flag, Request, Verb
 from geoadapt.cli.predict import bundle_folder
-from geoadapt.cli.train import data_note, headline, make_data, outline
+from geoadapt.cli.train import data_note, make_data, outline
 from geoadapt.config import JobConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.atomic import write_text
@@ -22,6 +23,12 @@ LOG = logging.getLogger(__name__)
 
 
 def _plan(request: Request) -> Callable[[], int]:
+    if (restorer := restorer_named(request)) is not None:
+        return plan_restorer(request, restorer)
+    if words := [word for word in request.overrides if word.startswith("task")]:
+        raise GeoadaptError(words[0], "is for bundles of the task cloud_removal", "leave it out")
+    if "--all" in request.flags:
+        raise GeoadaptError("--all", "is for bundles of the task cloud_removal", "leave it out")
     if "--bundle" in request.flags:
         return plan_forecaster(request)
     if "--truth" in request.flags:
@@ -70,27 +77,26 @@ def _run(request: Request, bundle: Path) -> int:
             allow_mismatch="--allow-mismatch" in request.flags,
             command=request.command,
         )
-        print("\n".join([*headline(result), f"page    {result.page}"]))
+        told(result)
 
-    failures = run_jobs(work, "evaluate", request.overrides)
-    if failures:
-        raise failures[0]
-    return 0
+    return run_once(work, request.overrides)
 
 
 VERB = Verb(
     summary="score a bundle, and the simple models it carries, on other data; or a stored forecast against truth",
     plan=_plan,
-    paths="BUNDLE|FILE",
+    paths="BUNDLE|FILE|SERIES",
     flags=(
         *FLAGS,
         Flag("--allow-mismatch", "use the backbone at hand although the bundle was trained on another"),
+        Flag("--all", "of a restorer: all series of the data, not only those that test"),
         Flag("--dry-run", "check the bundle and the data, and stop"),
     ),
-    sections=("data", "infer", "runtime", "train", "seed", "hydra"),
+    sections=("data", "infer", "runtime", "task", "train", "seed", "hydra"),
     examples=(
         "geoadapt evaluate outputs/run/bundle data=csmask data.test=[sentinel2] hydra.run.dir=DIR",
         "geoadapt evaluate ERA5.nc --bundle outputs/run/bundle hydra.run.dir=DIR",
+        "geoadapt evaluate SERIES --bundle outputs/run/bundle hydra.run.dir=DIR",
         "geoadapt evaluate FC.zarr --truth ERA5.zarr --scores rmse,crps hydra.run.dir=DIR",
     ),
 )

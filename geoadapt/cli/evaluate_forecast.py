@@ -22,11 +22,15 @@ if TYPE_CHECKING:
     from geoadapt.metrics.weights import Box
     from geoadapt.training.results import RunResult
 
-__all__ = ["FLAGS", "plan_forecaster", "plan_stored", "read_regions"]
+__all__ = ["FLAGS", "existing", "plan_forecaster", "plan_stored", "read_regions", "run_once", "say", "told"]
 
 LOG = logging.getLogger(__name__)
 FLAGS = (
-    Flag("--bundle", "a forecaster's bundle, to be scored on the archive that is named as the path", value="BUNDLE"),
+    Flag(
+        "--bundle",
+        "a forecaster's or restorer's bundle, to be scored on the archive or series at the path",
+        value="BUNDLE",
+    ),
     Flag(
         "--truth",
         "truth for the stored forecast that is named as the path: both in WeatherBench 2's layout",
@@ -49,11 +53,11 @@ def plan_forecaster(request: Request) -> Callable[[], int]:
     if len(request.paths) != 1:
         found = ", ".join(request.paths) or "none is named"
         raise GeoadaptError("evaluate", f"takes one archive: {found}", "geoadapt evaluate FILE --bundle BUNDLE")
-    bundle, path = bundle_folder(request.flags["--bundle"]), _existing(request.paths[0])
+    bundle, path = bundle_folder(request.flags["--bundle"]), existing(request.paths[0])
     overrides = ("data=weather", *request.overrides, f"data.path={path}")
     job = compose(overrides)
     if "--dry-run" in request.flags:
-        return lambda: _say(f"bundle    {bundle}\narchive   {job.data.path}\n\nnothing was run (--dry-run)")
+        return lambda: say(f"bundle    {bundle}\narchive   {job.data.path}\n\nnothing was run (--dry-run)")
 
     def work(job: JobConfig, folder: Path) -> None:
         """Score the bundle once, in a run folder."""
@@ -76,9 +80,9 @@ def plan_forecaster(request: Request) -> Callable[[], int]:
             allow_mismatch="--allow-mismatch" in request.flags,
             command=request.command,
         )
-        _told(result)
+        told(result)
 
-    return lambda: _run(work, overrides)
+    return lambda: run_once(work, overrides)
 
 
 def plan_stored(request: Request) -> Callable[[], int]:
@@ -86,13 +90,13 @@ def plan_stored(request: Request) -> Callable[[], int]:
     if len(request.paths) != 1:
         found = ", ".join(request.paths) or "none is named"
         raise GeoadaptError("evaluate", f"takes one forecast: {found}", "geoadapt evaluate FC.zarr --truth ERA5.zarr")
-    forecast, truth = _existing(request.paths[0]), _existing(request.flags["--truth"])
-    climatology = _existing(request.flags["--climatology"]) if "--climatology" in request.flags else None
+    forecast, truth = existing(request.paths[0]), existing(request.flags["--truth"])
+    climatology = existing(request.flags["--climatology"]) if "--climatology" in request.flags else None
     names = [n.strip() for n in request.flags.get("--scores", "").split(",") if n.strip()]
     overrides = ("data=weather", *request.overrides)
     compose(overrides)
     if "--dry-run" in request.flags:
-        return lambda: _say(f"forecast  {forecast}\ntruth     {truth}\n\nnothing was run (--dry-run)")
+        return lambda: say(f"forecast  {forecast}\ntruth     {truth}\n\nnothing was run (--dry-run)")
 
     def work(job: JobConfig, folder: Path) -> None:
         """Score the stored forecast once, in a run folder."""
@@ -116,9 +120,9 @@ def plan_stored(request: Request) -> Callable[[], int]:
             seed=job.seed,
             command=request.command,
         )
-        _told(result)
+        told(result)
 
-    return lambda: _run(work, overrides)
+    return lambda: run_once(work, overrides)
 
 
 def read_regions(text: str) -> dict[str, Box]:
@@ -143,24 +147,28 @@ def _places(request: Request) -> tuple[dict[str, Box], tuple[Event, ...]]:
     return read_regions(request.flags.get("--regions", "")), events
 
 
-def _existing(word: str) -> Path:
+def existing(word: str) -> Path:
+    """The path; raises GeoadaptError where nothing is there."""
     path = as_path(word)
     if not path.exists():
         raise GeoadaptError(path, "does not exist", "check the path")
     return path
 
 
-def _told(result: RunResult) -> None:
+def told(result: RunResult) -> None:
+    """Print the chief scores, and where the page is."""
     print("\n".join([*headline(result), f"page    {result.page}"]))
 
 
-def _run(work: Callable[[JobConfig, Path], None], overrides: tuple[str, ...]) -> int:
+def run_once(work: Callable[[JobConfig, Path], None], overrides: tuple[str, ...]) -> int:
+    """Evaluate in a run folder; raises what was raised."""
     failures = run_jobs(work, "evaluate", overrides)
     if failures:
         raise failures[0]
     return 0
 
 
-def _say(text: str) -> int:
+def say(text: str) -> int:
+    """Print, and end well."""
     print(text)
     return 0

@@ -23,13 +23,13 @@ from geoadapt.config import RuntimeConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.inference.config import ForecastConfig
 from geoadapt.io.paths import as_path
+from geoadapt.words import counted
 
 if TYPE_CHECKING:
     from geoadapt.fields.forecaster import Forecaster
-    from geoadapt.fields.history import History
     from geoadapt.inference.predict import ItemResult
 
-__all__ = ["VERB", "open_history"]
+__all__ = ["VERB"]
 
 Dates = NDArray[np.datetime64]
 MIB = 2**20
@@ -90,11 +90,12 @@ def _forecast(
     config: ForecastConfig,
     runtime: RuntimeConfig,
 ) -> int:
+    from geoadapt.inference.archives import history_for
     from geoadapt.inference.forecast import forecast
     from geoadapt.io.manifest import input_stamp
 
     models, device = _load(request, bundles, runtime)
-    history = open_history(request.paths, models[0])
+    history = history_for(models[0], [as_path(path) for path in request.paths])
     with progress() as report:
         results = forecast(
             history,
@@ -116,27 +117,6 @@ def _forecast(
     return 1 if any(result.status == "failed" for result in results) else 0
 
 
-def open_history(paths: Sequence[str], model: Forecaster) -> History:
-    """What an archive's files hold of a model's channels, in its steps; raises GeoadaptError where they lack one."""
-    from geoadapt.cubes.variables import split_channel
-    from geoadapt.cubes.weather import open_weather
-    from geoadapt.fields.archive import history_of
-
-    split = [split_channel(channel) for channel in model.channels]
-    names = list(dict.fromkeys(name for name, _ in split))
-    levels = sorted({level for _, level in split if level is not None})
-    files = [as_path(path) for path in paths]
-    for file in files:
-        if not file.exists() and "://" not in str(file):
-            raise GeoadaptError(file, "does not exist", "name a NetCDF or GRIB file, or a Zarr store")
-    # Static fields are whatever the archive has without dates: a model that takes some needs all variables opened.
-    fixed = getattr(getattr(model, "standard", None), "static_mean", ())
-    wanted = None if len(fixed) else names
-    cube = open_weather(files, variables=wanted, levels=levels or None, gaps="allow", chunks={})
-    told = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
-    return history_of(cube, model.channels, np.timedelta64(round(model.step), "s"), name=told)
-
-
 def _load(request: Request, bundles: Sequence[Path], runtime: RuntimeConfig) -> tuple[list[Forecaster], str]:
     from geoadapt.forecast_bundle import load_forecaster
     from geoadapt.inference.machine import choose_device, use_threads
@@ -156,7 +136,7 @@ def _show(results: Sequence[ItemResult], output: Path) -> None:
             print(f"failed   {result.name}: {result.error}", file=sys.stderr)
     counts = {status: sum(r.status == status for r in results) for status in ("done", "skipped", "failed")}
     spoken = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    print(f"{len(results)} init times: {spoken}; {output}, see {run_folder(output) / 'run.json'}")
+    print(f"{counted(len(results), 'init time')}: {spoken}; {output}, see {run_folder(output) / 'run.json'}")
 
 
 def _dry_run(
@@ -169,12 +149,13 @@ def _dry_run(
 ) -> int:
     """Check the archive, the dates and the output, try one step, and say what the whole would take."""
     from geoadapt.cubes.calendar import shown
+    from geoadapt.inference.archives import history_for
     from geoadapt.inference.forecast import plan_store, startable
     from geoadapt.inference.outlook import outlook
 
     check_folder(output.absolute().parent, "--output")
     models, device = _load(request, bundles, runtime)
-    history = open_history(request.paths, models[0])
+    history = history_for(models[0], [as_path(path) for path in request.paths])
     spec, _ = plan_store(history, models[0], startable(history, models[0], times), config)
     needed = outlook(history, models, spec, config, device)
     members = f" × {config.members} members ({config.perturb})" if config.members > 1 else ""
@@ -183,7 +164,7 @@ def _dry_run(
     memory = f"{needed.memory / MIB:.0f} MiB of memory (the model's own left out)"
     print(f"bundle    {', '.join(map(str, bundles))}; on {', '.join(models[0].channels)}; step {step:g} h")
     reach = f"from {shown(spec.init_times[0])} to {shown(spec.init_times[-1])}"
-    print(f"init      {len(spec.init_times)} times {reach}{members}")
+    print(f"init      {counted(len(spec.init_times), 'time')} {reach}{members}")
     print(f"leads     {len(spec.leads)} up to {float(spec.leads[-1] / np.timedelta64(1, 'h')):g} h")
     print(f"store     {output}: {', '.join(variable.name for variable in spec.variables)} on {grid}")
     print(f"estimate  {needed.seconds:.0f} s on {device}, {memory}, at most {needed.disk / MIB:.0f} MiB on disk")

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from geoadapt.cli.compose import compose
 from geoadapt.cli.costs import check_folder
@@ -18,6 +18,7 @@ from geoadapt.config import JobConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.paths import as_path
 from geoadapt.shipped import shipped_bundle, shipped_weights
+from geoadapt.words import counted
 
 if TYPE_CHECKING:
     from geoadapt.inference.predict import ItemResult
@@ -117,13 +118,26 @@ def _predict(
         )
     proposed = propose(results, output, count) if count else None
     if "--json" in request.flags:
-        print(json.dumps([asdict(result) for result in results], indent=2, ensure_ascii=False, default=str))
+        print(json.dumps(_plain(results, proposed), indent=2, ensure_ascii=False, default=str))
     else:
         print(f"bundle   {_spoken(request, bundle.name, folder)}")
         _show(results, output)
         if proposed:
             _show_proposed(proposed, count, output)
     return 1 if any(result.status == "failed" for result in results) else 0
+
+
+def _plain(results: Sequence[ItemResult], proposed: Proposed | None) -> list[dict[str, Any]]:
+    """The results as plain data; where tiles were asked for, each scene with its own, by rank among all."""
+    if proposed is None:
+        return [asdict(result) for result in results]
+    tiles = [asdict(tile) for tile in proposed.tiles]
+    return [
+        asdict(result)
+        | {"proposed": [tile for tile in tiles if tile["scene"] == result.name]}
+        | {"not_asked": proposed.missing.get(result.name)}
+        for result in results
+    ]
 
 
 def _show(results: Sequence[ItemResult], output: Path) -> None:
@@ -138,14 +152,14 @@ def _show(results: Sequence[ItemResult], output: Path) -> None:
             print(f"         note: {note}")
     counts = {status: sum(r.status == status for r in results) for status in ("done", "skipped", "failed")}
     spoken = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    print(f"{len(results)} scenes: {spoken or 'nothing to do'}; see {output / 'run.json'}")
+    print(f"{counted(len(results), 'scene')}: {spoken or 'nothing to do'}; see {output / 'run.json'}")
 
 
 def _show_proposed(proposed: Proposed, count: int, output: Path) -> None:
     """A line per tile to label, and the scenes that could not be asked."""
     found = len(proposed.tiles)
     few = f" (all there are; {count} were asked for)" if found < count else ""
-    print(f"{found} tiles most worth labelling next{few}; see {output / 'propose.geojson'}")
+    print(f"{counted(found, 'tile')} most worth labelling next{few}; see {output / 'propose.geojson'}")
     for tile in proposed.tiles:
         print(tile.line())
     for name, why in proposed.missing.items():
@@ -195,7 +209,7 @@ def _dry_run(
         else:
             print(f"scene   {each.scene.origin} -> {output / each.scene.name}  ({each})")
     failing = sum(bool(each.error) for each in found)
-    print(f"{len(found)} scenes" + (f", of which {failing} would fail" if failing else ""))
+    print(counted(len(found), "scene") + (f", of which {failing} would fail" if failing else ""))
     print("\nnothing was run (--dry-run)")
     return 1 if failing else 0
 

@@ -17,10 +17,11 @@ from geoadapt.cli.compose import compose
 from geoadapt.cli.costs import check_folder
 from geoadapt.cli.grammar import Flag, Request
 from geoadapt.cli.progress import progress
-from geoadapt.config import JobConfig
+from geoadapt.config import InferConfig, JobConfig
 from geoadapt.errors import GeoadaptError, nearest
 from geoadapt.io.paths import as_path
 from geoadapt.shipped import shipped_bundle, shipped_weights
+from geoadapt.words import counted
 
 if TYPE_CHECKING:
     from geoadapt.inference.predict import ItemResult
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from geoadapt.inference.restore_method import Method
     from geoadapt.inference.restore_where import Stack
 
-__all__ = ["FLAGS", "is_stack", "plan_stack"]
+__all__ = ["FLAGS", "TASK", "is_stack", "plan_stack", "task_of"]
 
 FLAGS = (
     Flag("--method", "remove clouds of a stack without a model: temporal_median, linear …", value="NAME"),
@@ -62,7 +63,7 @@ def is_stack(request: Request, bundle: Path | None) -> bool:
 
     Raises GeoadaptError where it is none, and a flag was given that only stacks have.
     """
-    if "--method" in request.flags or (bundle is not None and _task(bundle) == TASK):
+    if "--method" in request.flags or (bundle is not None and task_of(bundle) == TASK):
         return True
     for flag in FLAGS:
         if flag.name in request.flags:
@@ -91,7 +92,8 @@ def plan_stack(request: Request, bundle: Path | None) -> Callable[[], int]:
     return (lambda: _dry_run(asked)) if "--dry-run" in request.flags else (lambda: _restore(asked))
 
 
-def _task(bundle: Path) -> str:
+def task_of(bundle: Path) -> str:
+    """The task that a bundle says it is for; empty where it cannot be read."""
     try:
         return str(json.loads((bundle / "bundle.json").read_text(encoding="utf-8")).get("task"))
     except (OSError, ValueError, AttributeError):
@@ -135,7 +137,7 @@ def _show(result: ItemResult, job: StackJob) -> None:
         print(f"failed   {result.name}: {result.error}", file=sys.stderr)
         return
     dates = sum(kind.endswith("_source") for kind in result.files)
-    print(f"{result.status:<9}{job.output / result.name}: {dates} dates, {result.seconds:.1f} s")
+    print(f"{result.status:<9}{job.output / result.name}: {counted(dates, 'date')}, {result.seconds:.1f} s")
     for note in result.notes:
         print(f"         note: {note}")
     total = sum(result.pixels.values())
@@ -158,11 +160,15 @@ def _method(asked: _Asked, device: str) -> Method:
 
 def _stack_job(asked: _Asked, method: Method, device: str) -> StackJob:
     from geoadapt.inference.restore import StackJob
+    from geoadapt.inference.restore_radar import check_radar
 
     request = asked.request
+    check_radar(method.name, method.radar, asked.job.infer.radar)
     how: dict[str, Any] = {"mask": asked.mask, "grid": asked.grid, "sensor": request.flags.get("--sensor")}
-    how["zero_is_nodata"] = asked.job.infer.zero_is_nodata
-    masks = (asked.mask,) if asked.mask not in ("auto", "none", "bundle") else ()
+    how |= _opening(asked.job.infer)
+    radar = asked.job.infer.radar
+    more = ((asked.mask,) if asked.mask not in ("auto", "none", "bundle") else ()) + ((radar,) if radar else ())
+    how["radar"] = radar
     return StackJob(
         request.paths,
         lambda: _open(asked, method, device),
@@ -171,16 +177,33 @@ def _stack_job(asked: _Asked, method: Method, device: str) -> StackJob:
         asked.job.infer,
         request.flags.get("--dates", ""),
         how,
-        masks,
+        more,
     )
 
 
+def _opening(infer: InferConfig) -> dict[str, Any]:
+    """Fields of the configuration that ``open_series`` has under the same names."""
+    names = ("zero_is_nodata", "duplicates", "damaged", "max_gap")
+    return {name: getattr(infer, name) for name in names}
+
+
 def _open(asked: _Asked, method: Method, device: str) -> Stack:
+    from geoadapt.inference.restore_radar import open_heard
+
+    infer = asked.job.infer
+    stack = _seen(asked, method, device)
+    if infer.radar is None:
+        return stack
+    return open_heard(stack, infer.radar, method.radar, damaged=infer.damaged)
+
+
+def _seen(asked: _Asked, method: Method, device: str) -> Stack:
     from geoadapt.cubes.series import open_series
     from geoadapt.inference.restore_mask import open_masked
 
+    infer = asked.job.infer
     common: dict[str, Any] = {"grid": asked.grid, "sensor": asked.request.flags.get("--sensor")}
-    common["zero_is_nodata"] = asked.job.infer.zero_is_nodata
+    common |= {**_opening(infer), "buffer": infer.cloud_buffer}
     paths = list(asked.request.paths)
     if asked.masking is None:
         return open_series(paths, bands=method.channels, mask=asked.mask, **common)
@@ -191,10 +214,7 @@ def _open(asked: _Asked, method: Method, device: str) -> Stack:
         own = shipped_weights(str(read_card(asked.masking)[0].backbone.get("name")))
         weights = None if own is None else str(own)
     bundle = load_bundle(asked.masking, device=device, weights=weights)
-    infer = asked.job.infer
-    return open_masked(
-        paths, method.channels, bundle, threshold=infer.threshold, buffer=infer.cloud_buffer, device=device, **common
-    )
+    return open_masked(paths, method.channels, bundle, threshold=infer.threshold, device=device, **common)
 
 
 def _dry_run(asked: _Asked) -> int:
@@ -207,9 +227,10 @@ def _dry_run(asked: _Asked) -> int:
         method = composite_method(asked.method)
     else:
         from geoadapt.bundle import read_card
+        from geoadapt.restorer_bundle import radar_of_card
 
         card, digest = read_card(asked.bundle)
-        method = Method(card.name, _unbuilt, digest, card.channels)
+        method = Method(card.name, _unbuilt, digest, card.channels, radar=radar_of_card(card))
     check_folder(asked.output, "--output")
     job = _stack_job(asked, method, "cpu")
     with warnings.catch_warnings():

@@ -10,6 +10,7 @@ from geoadapt.cli.compose import compose
 from geoadapt.cli.costs import check_folder, simulation_cost
 from geoadapt.cli.grammar import Flag, Request, Verb
 from geoadapt.errors import GeoadaptError
+from geoadapt.words import counted
 
 __all__ = ["VERB"]
 
@@ -19,6 +20,19 @@ CORE_SECONDS = 25
 """Of one core for a simulated planet and year at T31, as measured once [s]."""
 SPIN_UP = 0.25
 """Simulated before what is kept [years]."""
+NOUNS = {
+    "simulated": "simulated scene",
+    "simulated_series": "simulated place",
+    "pretraining": "scene",
+    "simulated_weather": "simulated planet",
+    "weather_pretraining": "simulated planet",
+    "era5": "cube",
+    "merra2": "cube",
+    "mixed": "scene",
+    "geobench2": "file",
+    "geobench2_standin": "simulated stand-in",
+}
+"""What is made, by the name of the data; of public data sets images are found."""
 SHOWN = 20
 """Names that are printed; a public data set has thousands."""
 
@@ -33,7 +47,7 @@ def _plan(request: Request) -> Callable[[], int]:
     def work() -> int:
         names = PIPELINES[data.name](data)
         places = " and ".join(_place(part) for part in _parts(data))
-        print(f"{len(names)} {_what(data)} in {places}: {_shown(names)}")
+        print(f"{_what(data, names)} in {places}: {_shown(names)}")
         return 0
 
     def outline() -> int:
@@ -49,11 +63,9 @@ def _shown(names: Sequence[str]) -> str:
     return ", ".join([*names[:SHOWN], "…"] if len(names) > SHOWN else names)
 
 
-def _what(data: Any) -> str:
-    """What the names are of."""
-    if hasattr(data, "path"):
-        return "cube"
-    return "planets" if hasattr(data, "interval_hours") else "scenes"
+def _what(data: Any, names: Sequence[str]) -> str:
+    """How many there are, and of what."""
+    return counted(len(names), NOUNS.get(data.name, "image"))
 
 
 def _place(data: Any) -> str:
@@ -82,20 +94,36 @@ def _outline(data: Any) -> list[str]:
     if hasattr(data, "test_months"):
         check_folder(Path(data.root), "data.root")
         return _places(data)
+    if data.name == "geobench2_standin":
+        return _stand_ins(data)
     if not hasattr(data, "sensors"):
         names = PIPELINES[data.name](data)
-        return [f"found     {len(names)} images in {data.root}: {_shown(names)}"]
+        return [f"found     {_what(data, names)} in {data.root}: {_shown(names)}"]
     from data_pipelines.simulate.dataset import scene_specs
 
     check_folder(Path(data.root), "data.root")
     specs = scene_specs(data.scenes, data.size, data.seed, data.sensors)
     real = ["and       the real tiles under GEOADAPT_DATA, without labels"] if getattr(data, "real", False) else []
     return [
-        f"make      {len(specs)} scenes of {data.size} × {data.size} px in {data.root}, where they are not there yet",
+        f"make      {counted(len(specs), 'scene')} of {data.size} × {data.size} px in {data.root}, "
+        f"{_still(len(specs))}",
         f"scenes    {_shown(list(specs))}",
         *real,
         f"estimate  {simulation_cost(data.scenes, data.size, data.sensors)}",
     ]
+
+
+def _stand_ins(data: Any) -> list[str]:
+    """What would be made of GEO-Bench-2's data sets."""
+    check_folder(Path(data.root), "data.root")
+    samples = counted(data.train + data.val + data.test, "sample")
+    which = "of every data set of GEO-Bench-2" if data.dataset == "all" else f"of {data.dataset}"
+    side = f"at most {data.size} px" if data.size else "the published size"
+    return [f"make      simulated stand-ins {which}, {samples} of {side} each, in {data.root}, where they differ"]
+
+
+def _still(count: int) -> str:
+    return f"where {'it is' if count == 1 else 'they are'} not there yet"
 
 
 def _places(data: Any) -> list[str]:
@@ -103,8 +131,8 @@ def _places(data: Any) -> list[str]:
     count = data.train + data.val + data.test
     minutes = PLACE_SECONDS * count * data.dates / 16 * (data.size / 128) ** 2 / 60
     return [
-        f"make      {count} simulated places of {data.size} × {data.size} px and {data.dates} dates in {data.root}, "
-        "where they are not there yet",
+        f"make      {counted(count, 'simulated place')} of {data.size} × {data.size} px and "
+        f"{counted(data.dates, 'date')} in {data.root}, {_still(count)}",
         f"estimate  {minutes:.1f} min of one core",
     ]
 
@@ -120,8 +148,8 @@ def _planets(data: Any) -> list[str]:
         minutes += count * (data.years + SPIN_UP) * CORE_SECONDS * (truncation / 31) ** 3 / 60
         disk += count * states * 7 * rows * 2 * rows * 4 / 2**20
         lines.append(
-            f"make      {count} simulated planets of {data.years:g} years, every {data.interval_hours} h, "
-            f"{rows} × {2 * rows} cells, in {data.root}, where they are not there yet"
+            f"make      {counted(count, 'simulated planet')} of {counted(data.years, 'year')}, every "
+            f"{data.interval_hours} h, {rows} × {2 * rows} cells, in {data.root}, {_still(count)}"
         )
     return [*lines, f"estimate  {minutes:.0f} min of one core, {disk:.0f} MiB before compression"]
 

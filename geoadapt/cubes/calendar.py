@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoadapt.errors import GeoadaptError
+from geoadapt.words import counted
 
 __all__ = ["check_times", "moment_of", "parse_time", "period", "require_datetime64", "shown"]
 
@@ -181,13 +182,13 @@ def _first_gap(times: NDArray[Any]) -> str | None:
     if steps.size < 2 or (steps == steps[0]).all():
         return None
     monthly = bool(steps.min() >= _SHORTEST_MONTH)
-    counted = np.diff(_months(times)).astype(np.float64) if monthly else steps
-    sizes, counts = np.unique(counted, return_counts=True)
+    found = np.diff(_months(times)).astype(np.float64) if monthly else steps
+    sizes, counts = np.unique(found, return_counts=True)
     usual = float(sizes[counts.argmax()])
-    odd = np.flatnonzero(counted != usual)
+    odd = np.flatnonzero(found != usual)
     if not odd.size:
         return None
-    told = f"{usual:g} month{'s' if usual != 1 else ''}" if monthly else _length(usual)
+    told = counted(usual, "month") if monthly else _length(usual)
     more = f" (and {odd.size - 1} more such places)" if odd.size > 1 else ""
     return f"{shown(times[odd[0]])} is followed by {shown(times[odd[0] + 1])}, where a step is {told}{more}"
 

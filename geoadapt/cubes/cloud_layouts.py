@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geoadapt.errors import GeoadaptError
+from geoadapt.words import counted
 
 __all__ = ["CHANNELS", "IMAGES", "LABELS", "LAYOUTS", "SCALE", "Layout", "list_pairs"]
 
@@ -60,7 +61,9 @@ def list_pairs(name: str, root: Path, split: str) -> dict[str, tuple[Path, Path]
         if alone:
             example = f"{kind}/{split}/{alone[0]}.png"
             raise GeoadaptError(
-                root, f"{len(alone)} files of {split} have no partner, first {example}", _hint(layout, split)
+                root,
+                f"{counted(len(alone), 'file')} of {split} without a partner, first {example}",
+                _hint(layout, split),
             )
     return {stem: (images[stem], labels[stem]) for stem in sorted(images)}
 

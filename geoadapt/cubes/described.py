@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from geoadapt.words import counted
+
 __all__ = ["BandReport", "Report"]
 
 
@@ -50,7 +52,7 @@ class Report:
         """The report for a person, one fact per line."""
         facts = [
             ("what", f"{self.kind} ({self.driver})"),
-            ("size", f"{self.height} × {self.width} px, {len(self.bands)} band{'s' if len(self.bands) != 1 else ''}"),
+            ("size", f"{self.height} × {self.width} px, {counted(len(self.bands), 'band')}"),
             ("CRS", self.crs or "none"),
             ("pixel", _pixel_text(self.transform)),
             (

@@ -31,6 +31,7 @@ from geoadapt.io.safe import is_safe
 from geoadapt.io.stac import is_stac, read_stac
 from geoadapt.io.stack import CropSource, SelectSource, StackSource
 from geoadapt.io.zarr_read import StoreSource, is_store
+from geoadapt.words import counted
 
 __all__ = ["Reading", "open_files", "open_scene", "scenes_at"]
 
@@ -230,7 +231,9 @@ def _stacked_names(info: SourceInfo, reading: Reading) -> tuple[list[str], list[
     """The names of a stacked file's bands, and a sentence on where they come from if not from the file."""
     if reading.names is not None:
         if len(reading.names) != len(info.bands):
-            raise GeoadaptError(info.origin, f"has {len(info.bands)} bands, {len(reading.names)} names were given")
+            raise GeoadaptError(
+                info.origin, f"has {counted(len(info.bands), 'band')}, names were given for {len(reading.names)}"
+            )
         return [common_name(n) or n for n in reading.names], ["bands are named as the caller said"]
     if reading.sensor is not None and all(n.startswith("band_") for n in info.bands):
         return _names_of(sensor_named(reading.sensor), info)
@@ -253,7 +256,7 @@ def _names_of(sensor: Sensor, info: SourceInfo) -> tuple[list[str], list[str]]:
     if len(order) != len(info.bands):
         raise GeoadaptError(
             info.origin,
-            f"has {len(info.bands)} unnamed bands, {sensor.name} has {len(order)}: {order}",
+            f"has {counted(len(info.bands), 'unnamed band')}, {sensor.name} has {len(order)}: {order}",
             "name them: names=blue,green,…",
         )
     return order, [f"bands are named in the order of {sensor.name}"]
@@ -323,7 +326,7 @@ def _open_band(band: BandFile, reading: Reading, described: int) -> RasterSource
         source.close()
         raise GeoadaptError(
             band.path,
-            f"holds {source.stored} bands, but is taken for the band '{band.name}' alone",
+            f"holds {counted(source.stored, 'band')}, but is taken for the band '{band.name}' alone",
             "open the file by itself, with names=… for its bands",
         )
     return source

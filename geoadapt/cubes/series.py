@@ -19,11 +19,12 @@ from odc.geo.geobox import GeoBox
 from rasterio.crs import CRS
 
 from geoadapt.cubes.scene import Reading
-from geoadapt.cubes.series_join import Plan, join
-from geoadapt.cubes.series_parts import Choice, span
+from geoadapt.cubes.series_damage import LeftOut, told_left_out
+from geoadapt.cubes.series_join import Joining, Plan, join
+from geoadapt.cubes.series_parts import Choice, Part, span
 from geoadapt.cubes.series_paths import Paths, Times, parts_at
 from geoadapt.cubes.series_read import Masker, PlanReader, handle_limit
-from geoadapt.errors import GeoadaptError, nearest
+from geoadapt.errors import GeoadaptError
 from geoadapt.io.base import Window
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ class SeriesInfo:
     """[m]; of a grid in degrees along the meridian."""
     notes: tuple[str, ...] = ()
     """What was used and done: masks, resampling, mosaics."""
+    scenes: tuple[int, ...] = ()
+    """Of every scene, in order of time, the date that it is part of: what a function that makes masks is given."""
+    left_out: tuple[str, ...] = ()
+    """Files of the scenes that cannot be read and are not in the series."""
 
 
 class SeriesSource:
@@ -112,10 +117,13 @@ def open_series(
     *,
     bands: Sequence[str] | None = None,
     mask: str | Mapping[str, Any] | Masker = "auto",
+    buffer: int = 0,
     grid: str | GeoBox = "first",
     resolution: float | None = None,
     resampling: str = "bilinear",
     duplicates: str = "error",
+    damaged: str = "error",
+    max_gap: float | None = None,
     start: object | None = None,
     end: object | None = None,
     times: Times | None = None,
@@ -140,11 +148,15 @@ def open_series(
         bands: the common names wanted, in this order; None = the reflective ones.
         mask: ``auto`` finds every scene's quality layer, ``none`` takes what is known for clear; a glob or a mapping
             scene or day → file gives masks; a function of values (t, c, h, w) makes them, (t, h, w), for every window.
+        buffer: what lies within this distance of a masked pixel counts as masked too [px of the common grid].
         grid: that of the ``first`` date, its lattice over the ``union`` or ``intersection`` of all, or a GeoBox.
         resolution: pixel size of the common grid [units of its CRS], in place of the first scene's.
         resampling: how values come to the grid: ``nearest``, ``bilinear``, ``cubic`` or ``average``; the middle two
             average scenes that are much finer. Masks are always nearest.
         duplicates: two scenes of one day are an ``error``, the ``first`` counts, or a ``mosaic``: the first clear one.
+        damaged: a scene that cannot be read is an ``error``, or left out with a warning: ``skip``. What only shows
+            when a window is read stays an error.
+        max_gap: two dates in a row that lie further apart are an error [days]; None = they may.
         start: first date wanted.
         end: last date wanted, its whole day included.
         times: dates of the layers, or a text file with one per line; or scene → date for scenes that tell none.
@@ -164,32 +176,41 @@ def open_series(
 
     Raises GeoadaptError where a scene has no date, days are double, bands or grids do not fit, or a mask is missing.
     """
-    if isinstance(mask, str) and mask not in ("auto", "none") and not any(c in mask for c in "*?[./\\"):
-        raise GeoadaptError("mask", f"'{mask}' is unknown", nearest(mask, ("auto", "none")))
-    ordered = None if names is None or isinstance(names, Mapping) else tuple(names)
-    renamed = dict(names) if isinstance(names, Mapping) else {}
-    wanted = None if bands is None else tuple(bands)
+    how = Joining(grid, resolution, resampling, duplicates, max_gap, buffer)
     reading = Reading(
         sensor=sensor,
-        channels=wanted,
-        names=ordered,
+        channels=None if bands is None else tuple(bands),
+        names=None if names is None or isinstance(names, Mapping) else tuple(names),
         scale=scale,
         offset=offset,
         units=units,
         zero_is_nodata=zero_is_nodata,
         allow_external=allow_external,
     )
-    first, last = span(start, end)
-    choice = Choice(wanted, mask, mask_scheme, dict(treatment or {}), first, last, nodata)
-    parts = parts_at(paths, reading, choice, renamed, times)
-    called = name or _called(paths)
-    plan = join(parts, grid=grid, resolution=resolution, resampling=resampling, duplicates=duplicates, where=called)
+    span_ = span(start, end)
+    choice = Choice(reading.channels, mask, mask_scheme, dict(treatment or {}), *span_, nodata, damaged=damaged)
+    renamed = dict(names) if isinstance(names, Mapping) else {}
+    parts, left = parts_at(paths, reading, choice, renamed, times)
+    return _joined(parts, left, how, name or _called(paths), mask)
+
+
+def _joined(
+    parts: Sequence[Part], left: Sequence[LeftOut], how: Joining, called: str, mask: str | Mapping[str, Any] | Masker
+) -> SeriesSource:
+    """The parts as one source, with what is to be said about them; what may be wrong is a warning, too."""
+    if left and not parts:
+        raise GeoadaptError(
+            left[0].file, f"{left[0].problem}; none of {called}'s {len(left)} scenes can be read", "copy them again"
+        )
+    for one in left:
+        warnings.warn(f"{called}: {one}", stacklevel=3)
+    plan = join(parts, how, called)
     doubts = [*plan.doubts, *_mask_doubt(plan, mask)]
     for doubt in doubts:
-        warnings.warn(f"{called}: {doubt}", stacklevel=2)
+        warnings.warn(f"{called}: {doubt}", stacklevel=3)
     model = ["clear as a model says, window by window"] if callable(mask) else []
-    notes = tuple(dict.fromkeys([*model, *plan.notes, *doubts]))
-    return SeriesSource(plan, _info(plan, called, notes), mask if callable(mask) else None)
+    notes = tuple(dict.fromkeys([*told_left_out(left, plan.frames), *model, *plan.notes, *doubts]))
+    return SeriesSource(plan, _info(plan, called, notes, left), mask if callable(mask) else None)
 
 
 def _mask_doubt(plan: Plan, mask: object) -> list[str]:
@@ -209,7 +230,7 @@ def _called(paths: Paths) -> str:
     return Path(str(first)).stem or str(first)
 
 
-def _info(plan: Plan, name: str, notes: tuple[str, ...]) -> SeriesInfo:
+def _info(plan: Plan, name: str, notes: tuple[str, ...], left: Sequence[LeftOut]) -> SeriesInfo:
     grid = plan.grid
     return SeriesInfo(
         name=name,
@@ -223,6 +244,8 @@ def _info(plan: Plan, name: str, notes: tuple[str, ...]) -> SeriesInfo:
         sensors=plan.sensors,
         resolution=_metres(grid),
         notes=notes,
+        scenes=tuple(date for date, group in enumerate(plan.groups) for _ in group),
+        left_out=tuple(one.file for one in left),
     )
 
 

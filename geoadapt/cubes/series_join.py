@@ -1,6 +1,6 @@
 """Parts of a series put in order: what they hold alike, which dates are double, and on which grid they are read.
 
-In: parts. Out: a ``Plan``, which can be opened any number of times.
+In: parts, and how they are to be joined. Out: a ``Plan``, which can be opened any number of times.
 """
 
 from __future__ import annotations
@@ -16,11 +16,36 @@ from odc.geo.geobox import GeoBox
 from geoadapt.cubes.series_grid import METHODS, Sampler, common_grid
 from geoadapt.cubes.series_parts import Part
 from geoadapt.errors import GeoadaptError, nearest
+from geoadapt.words import counted
 
-__all__ = ["Plan", "join"]
+__all__ = ["Joining", "Plan", "join"]
 
 _TOLD = 6
 DUPLICATES = ("error", "first", "mosaic")
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """How parts are brought together, as ``open_series`` describes it; checked when it is made."""
+
+    grid: str | GeoBox = "first"
+    resolution: float | None = None
+    resampling: str = "bilinear"
+    duplicates: str = "error"
+    max_gap: float | None = None
+    """[days]."""
+    buffer: int = 0
+    """[px]."""
+
+    def __post_init__(self) -> None:
+        for name, known in (("duplicates", DUPLICATES), ("resampling", METHODS)):
+            if getattr(self, name) not in known:
+                word = getattr(self, name)
+                raise GeoadaptError(name, f"'{word}' is unknown", nearest(word, known))
+        if self.max_gap is not None and not self.max_gap > 0:
+            raise GeoadaptError("max_gap", f"{self.max_gap} days", "choose more than 0, or None for no check")
+        if self.buffer < 0:
+            raise GeoadaptError("buffer", f"{self.buffer} px", "choose 0 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +67,12 @@ class Plan:
     resampling: str
     notes: tuple[str, ...]
     doubts: tuple[str, ...]
+    buffer: int = 0
+    """What lies within this distance of a masked pixel counts as masked too [px]."""
 
 
-def join(
-    parts: Sequence[Part], *, grid: str | GeoBox, resolution: float | None, resampling: str, duplicates: str, where: str
-) -> Plan:
+def join(parts: Sequence[Part], how: Joining, where: str) -> Plan:
     """The plan of a series; raises GeoadaptError where parts differ in bands or cannot be brought together."""
-    if duplicates not in DUPLICATES:
-        raise GeoadaptError("duplicates", f"'{duplicates}' is unknown", nearest(duplicates, DUPLICATES))
-    if resampling not in METHODS:
-        raise GeoadaptError("resampling", f"'{resampling}' is unknown", nearest(resampling, METHODS))
     if not parts:
         raise GeoadaptError(where, "holds no date between start and end", "widen start=… and end=…")
     _check_bands(parts)
@@ -60,34 +81,39 @@ def join(
         ((p.times[i], p.names[i], k, i) for k, p in enumerate(parts) for i in range(len(p.times))),
         key=lambda f: (f[0], f[1]),
     )
-    groups = _days(frames, duplicates)
+    groups = _days(frames, how.duplicates)
+    times = np.array([frames[g[0]][0] for g in groups], "datetime64[s]")
+    _check_gaps(times, how.max_gap, where)
     kept = [frame for group in groups for frame in group]
     place = {(frames[f][2], frames[f][3]): n for n, f in enumerate(kept)}
     slots = [np.array([place.get((k, i), -1) for i in range(len(p.times))], np.intp) for k, p in enumerate(parts)]
     used = [k for k, slot in enumerate(slots) if (slot >= 0).any()]
     counts = np.cumsum([0, *(len(g) for g in groups)])
-    target, size, said, doubts = _target([parts[k] for k in used], grid, resolution, resampling)
+    target, size, said, doubts = _target([parts[k] for k in used], how)
     merged = sum(len(g) > 1 for g in groups)
     if merged:
-        said.append(f"{merged} dates are mosaics of more than one scene: the first clear pixel counts")
+        said.append(f"{counted(merged, 'date')} put together from more than one scene: the first clear pixel counts")
     dropped = len(frames) - len(kept)
     if dropped:
-        said.append(f"{dropped} scenes were left out: another one of their day comes first")
+        said.append(f"{counted(dropped, 'scene')} left out: another one of the day comes first")
+    if how.buffer:
+        said.append(f"what lies within {how.buffer} px of a masked pixel counts as masked too")
     members = [[frames[f] for f in g] for g in groups]
     return Plan(
         parts=tuple(parts[k] for k in used),
         slots=tuple(slots[k] for k in used),
         groups=tuple(tuple(range(a, b)) for a, b in zip(counts[:-1].tolist(), counts[1:].tolist(), strict=True)),
         frames=len(kept),
-        times=np.array([m[0][0] for m in members], "datetime64[s]"),
+        times=times,
         names=tuple(" + ".join(f[1] for f in m) for m in members),
         sensors=tuple(parts[m[0][2]].sensors[m[0][3]] for m in members),
         bands=parts[0].bands,
         grid=target,
         size=size,
-        resampling=resampling,
+        resampling=how.resampling,
         notes=(*_some(n for k in used for n in parts[k].notes), *said),
         doubts=(*_some(d for k in used for d in parts[k].doubts), *doubts),
+        buffer=how.buffer,
     )
 
 
@@ -128,26 +154,41 @@ def _days(frames: Sequence[tuple[np.datetime64, str, int, int]], duplicates: str
     return [g[:1] for g in groups] if duplicates == "first" else groups
 
 
-def _target(
-    parts: Sequence[Part], grid: str | GeoBox, resolution: float | None, resampling: str
-) -> tuple[GeoBox | None, tuple[int, int], list[str], list[str]]:
+def _check_gaps(times: NDArray[np.datetime64], most: float | None, where: str) -> None:
+    """Raise GeoadaptError where two dates in a row lie more than ``most`` days apart; None = they may."""
+    if most is None or len(times) < 2:
+        return
+    apart = np.diff(times) / np.timedelta64(1, "D")
+    wide = np.flatnonzero(apart > most)
+    if not wide.size:
+        return
+    told = [f"{times[i].astype('datetime64[D]')} and {times[i + 1].astype('datetime64[D]')}" for i in wide[:_TOLD]]
+    more = f" and {wide.size - _TOLD} more" if wide.size > _TOLD else ""
+    raise GeoadaptError(
+        where,
+        f"has no date between {'; '.join(told)}{more}: {apart.max():g} days at most, where {most:g} are allowed",
+        "add the missing scenes, or say a larger max_gap",
+    )
+
+
+def _target(parts: Sequence[Part], how: Joining) -> tuple[GeoBox | None, tuple[int, int], list[str], list[str]]:
     """The series' grid, its size, how scenes come to it, and doubts about that."""
     placed = [p for p in parts if p.grid is not None]
     if not placed:
         sizes = {p.size for p in parts}
-        if len(sizes) > 1 or grid != "first" or resolution is not None:
+        if len(sizes) > 1 or how.grid != "first" or how.resolution is not None:
             raise GeoadaptError(parts[0].names[0], f"has no georeference; sizes are {sorted(sizes)}", "georeference it")
         return None, parts[0].size, [], ["scenes have no georeference: they are taken to lie on one grid"]
     if len(placed) < len(parts):
         lost = next(p for p in parts if p.grid is None)
         raise GeoadaptError(lost.names[0], "has no georeference, the other scenes have one", "georeference it")
     grids = [p.grid for p in placed if p.grid is not None]
-    target = common_grid(grids, [p.names[0] for p in placed], grid, resolution)
-    samplers = [Sampler(g, target, resampling) for g in grids]
+    target = common_grid(grids, [p.names[0] for p in placed], how.grid, how.resolution)
+    samplers = [Sampler(g, target, how.resampling) for g in grids]
     methods = Counter(s.method for s in samplers if s.method != "as they are")
     said = [f"{n} of {len(parts)} scenes are brought to the common grid by {how}" for how, n in methods.items()]
     outside = [p.names[0] for p, s in zip(placed, samplers, strict=True) if not s.touches]
     lost_dates = (
-        f"{len(outside)} scenes do not touch the grid, so that their dates are missing: {', '.join(outside[:3])}"
+        f"{counted(len(outside), 'scene')} off the grid, so that the dates are missing: {', '.join(outside[:3])}"
     )
     return target, (target.height, target.width), said, [lost_dates] if outside else []

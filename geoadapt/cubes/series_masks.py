@@ -22,6 +22,7 @@ from geoadapt.cubes.series_parts import Choice
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.gdal import local_file
 from geoadapt.io.listing import SceneFiles
+from geoadapt.words import counted
 
 __all__ = ["MaskFile", "given_masks", "mask_beside", "quality_band"]
 
@@ -71,7 +72,7 @@ def given_masks(mask: str | Mapping[str, Any], names: Sequence[str], times: Sequ
         missing = [n for n, d in zip(names, days, strict=True) if n not in keys and d not in keys]
         if missing:
             raise GeoadaptError(
-                "mask", f"{len(missing)} scenes have none: {missing[:3]}", "give one by scene name or day"
+                "mask", f"missing for {counted(len(missing), 'scene')}: {missing[:3]}", "give one by scene name or day"
             )
         return [keys.get(n, keys.get(d, "")) for n, d in zip(names, days, strict=True)]
     files = sorted(glob(mask, recursive=True))

@@ -13,14 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from geoadapt.errors import GeoadaptError
+from geoadapt.errors import GeoadaptError, nearest
 from geoadapt.io.base import Window
 
-__all__ = ["Choice", "Part", "Reader", "moment", "span"]
+__all__ = ["DAMAGED", "Choice", "Part", "Reader", "moment", "span"]
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 Dates = NDArray[np.datetime64]
+MASKS = ("auto", "none")
+DAMAGED = ("error", "skip")
 
 
 class Reader(Protocol):
@@ -74,6 +76,14 @@ class Choice:
     nodata: float | None = None
     dates: Mapping[str, np.datetime64] = field(default_factory=dict)
     """Of scenes that do not tell theirs, by name."""
+    damaged: str = "error"
+    """What is done about a scene that cannot be read: ``error``, or ``skip``."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.mask, str) and self.mask not in MASKS and not any(c in self.mask for c in "*?[./\\"):
+            raise GeoadaptError("mask", f"'{self.mask}' is unknown", nearest(self.mask, MASKS))
+        if self.damaged not in DAMAGED:
+            raise GeoadaptError("damaged", f"'{self.damaged}' is unknown", nearest(self.damaged, DAMAGED))
 
     def holds(self, times: Dates) -> Bools:
         """Which of ``times`` lie between start and end, both included."""

@@ -17,6 +17,7 @@ from geoadapt.cubes.find import RASTER_SUFFIXES
 from geoadapt.cubes.open import expand_paths, list_scenes
 from geoadapt.cubes.quality import is_quality
 from geoadapt.cubes.scene import Reading
+from geoadapt.cubes.series_damage import LeftOut
 from geoadapt.cubes.series_dated import dated_part
 from geoadapt.cubes.series_parts import Choice, Part, moment
 from geoadapt.cubes.series_scenes import scene_parts
@@ -37,25 +38,29 @@ _TIMELINE = "timeline"
 
 def parts_at(
     paths: Paths, reading: Reading, choice: Choice, renamed: Mapping[str, str], times: Times | None
-) -> list[Part]:
-    """The parts at ``paths``; raises GeoadaptError for what is missing, undated or cannot be told."""
+) -> tuple[list[Part], list[LeftOut]]:
+    """The parts at ``paths``, and the scenes that ``choice.damaged`` leaves out.
+
+    Raises GeoadaptError for what is missing, undated or cannot be told.
+    """
     if isinstance(times, Mapping):
         choice = replace(choice, dates={name: moment(date, "times") for name, date in times.items()})
         times = None
     if isinstance(paths, Mapping):
         if times is None:
             raise GeoadaptError("paths", "a file per band was given, but no dates", "say times=…, one per layer")
-        return dated_part({k: Path(v) for k, v in paths.items()}, _dates(times), reading, choice)
+        return dated_part({k: Path(v) for k, v in paths.items()}, _dates(times), reading, choice), []
     found = expand_paths(paths)
     folder = Path(found[0])
     if times is None and len(found) == 1 and folder.is_dir() and (folder / _TIMELINE).is_file():
         times = folder / _TIMELINE
     if times is not None:
-        return dated_part(_by_band(found, renamed), _dates(times), reading, choice)
+        return dated_part(_by_band(found, renamed), _dates(times), reading, choice), []
     stores = [p for p in found if (f := local_file(p)) is not None and f.exists() and is_store(f)]
     parts = [part for p in stores for part in store_part(Path(p), reading, choice, renamed)]
     rest = [p for p in found if p not in stores]
-    return parts + (scene_parts(_images(rest, reading), reading, choice) if rest else [])
+    scenes, left = scene_parts(_images(rest, reading), reading, choice) if rest else ([], [])
+    return parts + scenes, left
 
 
 def _images(paths: list[str], reading: Reading) -> list[SceneFiles | str]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 
 from geoadapt.cubes.series_join import Plan
 from geoadapt.cubes.series_parts import Reader
@@ -50,6 +51,23 @@ class PlanReader:
     def read(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Values (t, c, h, w), NaN where missing, and what is clear (t, h, w)."""
         self._check(window)
+        reads, inner = _around(window, self._plan.size, self._plan.buffer)
+        values, clear = self._frames(reads)
+        if self._plan.buffer:
+            _widen(values, clear, self._plan.buffer)
+            values, clear = values[..., *inner], clear[..., *inner]
+        if all(len(group) == 1 for group in self._plan.groups):
+            return values, clear
+        return _mosaics(values, clear, self._plan.groups)
+
+    def close(self) -> None:
+        """Release all handles."""
+        for reader in self._open.values():
+            reader.close()
+        self._open.clear()
+
+    def _frames(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Every scene by itself: values (n, c, h, w) and what is clear (n, h, w)."""
         plan = self._plan
         values = np.empty((plan.frames, len(plan.bands), window.height, window.width), np.float32)
         clear = np.empty((plan.frames, window.height, window.width), bool)
@@ -61,15 +79,7 @@ class PlanReader:
         clear &= np.isfinite(values).all(1)
         if self._masker is not None:
             clear &= self._masked(values)
-        if all(len(group) == 1 for group in plan.groups):
-            return values, clear
-        return _mosaics(values, clear, plan.groups)
-
-    def close(self) -> None:
-        """Release all handles."""
-        for reader in self._open.values():
-            reader.close()
-        self._open.clear()
+        return values, clear
 
     @contextmanager
     def _part(self, k: int) -> Iterator[Reader]:
@@ -102,6 +112,27 @@ class PlanReader:
         inside = window.row >= 0 and window.col >= 0 and window.height > 0 and window.width > 0
         if not (inside and window.row + window.height <= height and window.col + window.width <= width):
             raise GeoadaptError("series", f"{window} leaves the grid of {height} × {width} px", "choose one inside")
+
+
+def _around(window: Window, size: tuple[int, int], margin: int) -> tuple[Window, tuple[slice, slice]]:
+    """``window`` with ``margin`` px around it as far as the grid goes, and where in it ``window`` lies."""
+    top, left = max(0, window.row - margin), max(0, window.col - margin)
+    bottom = min(size[0], window.row + window.height + margin)
+    right = min(size[1], window.col + window.width + margin)
+    row, col = window.row - top, window.col - left
+    inner = slice(row, row + window.height), slice(col, col + window.width)
+    return Window(top, left, bottom - top, right - left), inner
+
+
+def _widen(values: NDArray[np.float32], clear: NDArray[np.bool_], buffer: int) -> None:
+    """Take from ``clear`` (n, h, w), in place, what lies within ``buffer`` px of a pixel that is known, but not clear.
+
+    What is missing hides nothing around it: the edge of a scene is no cloud.
+    """
+    for image, seen in zip(values, clear, strict=True):
+        hidden = np.isfinite(image).all(0) & ~seen
+        if hidden.any() and seen.any():
+            seen &= distance_transform_edt(~hidden) > buffer
 
 
 def _mosaics(

@@ -21,6 +21,7 @@ from geoadapt.cubes.dates import time_in_name
 from geoadapt.cubes.quality import decode as decode_quality
 from geoadapt.cubes.quality import is_quality, scheme_of
 from geoadapt.cubes.scene import Reading, open_files
+from geoadapt.cubes.series_damage import LeftOut, damage
 from geoadapt.cubes.series_grid import Sampler
 from geoadapt.cubes.series_masks import MaskFile, given_masks, mask_beside, quality_band
 from geoadapt.cubes.series_parts import Choice, Part
@@ -50,14 +51,18 @@ class _Opened:
     doubts: tuple[str, ...]
 
 
-def scene_parts(scenes: Sequence[Scene], reading: Reading, choice: Choice) -> list[Part]:
-    """One part per scene between start and end; raises GeoadaptError for a scene without a date or quality layer."""
-    found = [_look(scene, reading, choice) for scene in scenes if _may_be_wanted(scene, choice)]
-    found = [one for one in found if choice.holds(np.array([one.time]))[0]]
+def scene_parts(scenes: Sequence[Scene], reading: Reading, choice: Choice) -> tuple[list[Part], list[LeftOut]]:
+    """One part per scene between start and end, and the scenes that are left out for they cannot be read.
+
+    Raises GeoadaptError for a scene without a date or quality layer, and for a damaged one unless it may be left out.
+    """
+    looked = [_look(scene, reading, choice) for scene in scenes if _may_be_wanted(scene, choice)]
+    left = [one for one in looked if isinstance(one, LeftOut)]
+    found = [one for one in looked if isinstance(one, _Opened) and choice.holds(np.array([one.time]))[0]]
     if not found:
-        return []
-    found = _with_masks(found, reading, choice)
-    return [_part(one, reading, choice) for one in found]
+        return [], left
+    found, more = _whole_masks(_with_masks(found, choice), choice)
+    return [_part(one, reading, choice) for one in found], left + more
 
 
 def _may_be_wanted(scene: Scene, choice: Choice) -> bool:
@@ -70,7 +75,27 @@ def _may_be_wanted(scene: Scene, choice: Choice) -> bool:
     return bool(first and (choice.end is None or day <= choice.end))
 
 
-def _look(scene: Scene, reading: Reading, choice: Choice) -> _Opened:
+def _look(scene: Scene, reading: Reading, choice: Choice) -> _Opened | LeftOut:
+    """A scene as it was found, or why it is left out."""
+    files = [scene] if isinstance(scene, str) else list(dict.fromkeys(band.path for band in scene.bands))
+    problem = damage(files)
+    if problem is None:
+        try:
+            return _open(scene, reading, choice)
+        except GeoadaptError:
+            problem = damage(files, deep=True)
+            if problem is None or choice.damaged == "error":
+                raise
+    if choice.damaged == "error":
+        raise problem
+    return LeftOut(_name(scene), problem.path, problem.problem)
+
+
+def _name(scene: Scene) -> str:
+    return Path(scene).stem if isinstance(scene, str) else scene.tags.get("scene") or Path(scene.origin).name
+
+
+def _open(scene: Scene, reading: Reading, choice: Choice) -> _Opened:
     """Open a scene once, checked as any other; what it warns of is told once for the whole series."""
     mask = None
     if isinstance(scene, str):
@@ -82,7 +107,7 @@ def _look(scene: Scene, reading: Reading, choice: Choice) -> _Opened:
     elif choice.mask == "auto":
         mask = mask_beside(scene, choice)
     info, doubts = _checked_info(scene, reading, choice)
-    name = Path(scene).stem if isinstance(scene, str) else scene.tags.get("scene") or Path(scene.origin).name
+    name = _name(scene)
     return _Opened(scene, reading, info, name, _time(info, name, choice), mask, doubts)
 
 
@@ -132,7 +157,21 @@ def _listed(path: str, reading: Reading) -> tuple[str, ...]:
         source.close()
 
 
-def _with_masks(found: list[_Opened], reading: Reading, choice: Choice) -> list[_Opened]:
+def _whole_masks(found: list[_Opened], choice: Choice) -> tuple[list[_Opened], list[LeftOut]]:
+    """The scenes whose quality layer can be read, and the others where they may be left out."""
+    kept, left = list[_Opened](), list[LeftOut]()
+    for one in found:
+        problem = None if one.mask is None or one.mask.path is None else damage([one.mask.path])
+        if problem is None:
+            kept.append(one)
+        elif choice.damaged == "error":
+            raise problem
+        else:
+            left.append(LeftOut(one.name, problem.path, problem.problem))
+    return kept, left
+
+
+def _with_masks(found: list[_Opened], choice: Choice) -> list[_Opened]:
     """Every scene with its mask, where the caller gives files; all or none of them where they were looked for."""
     if choice.mask == "auto":
         without = [one.name for one in found if one.mask is None]

@@ -24,6 +24,7 @@ from geoadapt.errors import GeoadaptError
 from geoadapt.io.base import SourceInfo
 from geoadapt.io.vectors import within
 from geoadapt.io.zarr_read import crs_of, image_of, open_store, transform_of
+from geoadapt.words import counted
 
 if TYPE_CHECKING:
     from geoadapt.cubes.scene import Reading
@@ -87,7 +88,7 @@ def _named(image: xr.DataArray, reading: Reading, path: Path) -> xr.DataArray:
     if not held or all(b.isdigit() for b in held):
         held = [f"band_{i + 1}" for i in range(image.sizes["band"])]
     if len(held) != image.sizes["band"]:
-        raise GeoadaptError(path, f"has {image.sizes['band']} bands, {len(held)} names were given")
+        raise GeoadaptError(path, f"has {counted(image.sizes['band'], 'band')}, names were given for {len(held)}")
     image = image.assign_coords(band=[common_name(b) or b for b in held]).transpose("time", "band", "y", "x")
     if reading.channels is None:
         return image

@@ -15,6 +15,7 @@ import xarray as xr
 from geoadapt.cubes.axes import CANONICAL
 from geoadapt.cubes.calendar import check_times, shown
 from geoadapt.errors import GeoadaptError
+from geoadapt.words import counted
 
 __all__ = ["merged"]
 
@@ -52,7 +53,9 @@ def merged(fields: Sequence[xr.DataArray], where: str, *, duplicates: str, gaps:
             allowed = "allow" if "prediction_timedelta" in joined.dims else gaps
             keep, gap = check_times(joined["time"].values, f"{where}: {name}", duplicates=duplicates, gaps=allowed)
             if keep.size < joined.sizes["time"]:
-                said.append(f"{joined.sizes['time'] - keep.size} dates occurred twice; the first of each is kept")
+                said.append(
+                    f"{counted(joined.sizes['time'] - keep.size, 'date')} occurred twice; the first of each is kept"
+                )
                 joined = joined.isel(time=keep)
             said += [f"dates have a gap: {gap}"] if gap else []
         whole[name] = joined

@@ -20,6 +20,7 @@ from geoadapt.fields.scenes import Dataset, LabelledScene, MappedLabels, split_b
 from geoadapt.io.base import SourceInfo, Window
 from geoadapt.io.paths import as_path
 from geoadapt.io.raster import RasterSource
+from geoadapt.words import counted
 
 __all__ = ["build"]
 
@@ -65,8 +66,8 @@ def build(config: CloudDatasetConfig, seed: int = 0) -> Dataset:
         test=tuple(test),
         train_blocks={name: split["train"] for name, split in sides.items()},
         val_blocks={name: split["val"] for name, split in sides.items()},
-        note=f"{root.name}: {len(train)} images of {', '.join(config.train_splits)}, test {len(test)} of {layout.test};"
-        " RGB of 8 bits over 255, which is brightness and no reflectance",
+        note=f"{root.name}: {counted(len(train), 'image')} of {', '.join(config.train_splits)}, "
+        f"test {len(test)} of {layout.test}; RGB of 8 bits over 255, which is brightness and no reflectance",
     )
 
 
@@ -93,7 +94,7 @@ def _on_demand(path: Path, names: tuple[str, ...], scale: tuple[float, ...] | No
     bands, kind = stored.stored, stored.dataset.dtypes[0]
     stored.close()
     if kind != "uint8" or bands < len(names) or (len(names) == 1 and bands != 1):
-        problem = f"has {bands} bands of {kind}, expected {len(names)} of uint8"
+        problem = f"has {counted(bands, 'band')} of {kind}, expected {len(names)} of uint8"
         raise GeoadaptError(path, problem, "download it again, or convert it")
     source = _open(path, names, scale)
     source.close()

@@ -15,6 +15,7 @@ from geoadapt.fields import DATASETS
 from geoadapt.fields.config import MixedConfig
 from geoadapt.fields.scenes import BlockSplit, Dataset, LabelledScene, MappedLabels, interleave
 from geoadapt.registry import build as build_entry
+from geoadapt.words import counted
 
 __all__ = ["build"]
 
@@ -94,6 +95,6 @@ def _note(config: MixedConfig, real: Dataset, scenes: int, channels: tuple[str, 
     without = f", without {lost}, which are not simulated" if lost else ""
     thin = "" if THIN in real.classes else f"; simulated thin cloud as {config.thin_as}"
     return (
-        f"{real.note}{without}; mixed with {scenes} SIMULATED scenes, {config.share:.0%} of the training samples{thin};"
-        " validation and test are real"
+        f"{real.note}{without}; mixed with {counted(scenes, 'SIMULATED scene')}, {config.share:.0%} of the training "
+        f"samples{thin}; validation and test are real"
     )

@@ -10,6 +10,7 @@ from geoadapt.fields.config import PretrainingDataConfig
 from geoadapt.fields.folder import metres
 from geoadapt.fields.scenes import Dataset, LabelledScene, interleave, split_blocks
 from geoadapt.io.paths import as_path
+from geoadapt.words import counted
 
 __all__ = ["CHANNELS", "build"]
 
@@ -35,8 +36,8 @@ def build(config: PretrainingDataConfig, seed: int = 0) -> Dataset:
         test=(),
         train_blocks={name: split["train"] for name, split in sides.items()},
         val_blocks={name: split["val"] for name, split in sides.items()},
-        note=f"{len(simulated)} simulated scenes"
-        + (f", {len(real)} real tiles as {config.real_share:.0%} of the samples" if real else ""),
+        note=counted(len(simulated), "simulated scene")
+        + (f", {counted(len(real), 'real tile')} as {config.real_share:.0%} of the samples" if real else ""),
         simulated=True,
         turns=interleave(len(simulated), len(real), config.real_share) if real else (),
     )

@@ -21,6 +21,7 @@ from geoadapt.fields.series import Radar, Series, SeriesData
 from geoadapt.io.base import Window
 from geoadapt.io.paths import as_path
 from geoadapt.io.raster import RasterSource
+from geoadapt.words import counted
 
 __all__ = ["HLS", "MTC", "SEN12", "LazySeries", "MaskFiles", "build"]
 
@@ -258,7 +259,7 @@ def _raw(path: Path, bands: int) -> NDArray[np.generic]:
     source = RasterSource(path)
     try:
         if source.stored < bands:
-            raise GeoadaptError(path, f"has {source.stored} bands, expected {bands}", "download it again")
+            raise GeoadaptError(path, f"has {counted(source.stored, 'band')}, expected {bands}", "download it again")
         return source.read(Window(0, 0, source.info.height, source.info.width), range(bands))
     finally:
         source.close()

@@ -16,6 +16,7 @@ import torch
 
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.removal_splits import CR_SPLITS, MTC_SPLITS, TS_SPLITS
+from geoadapt.words import counted
 
 __all__ = ["LAYOUTS", "Place", "Split", "mask_files"]
 
@@ -100,7 +101,7 @@ def _cr(root: Path) -> Split:
         alone = sorted(set(cloudy) ^ set(found))
         if alone:
             raise GeoadaptError(
-                root, f"{len(alone)} {kind} partners are missing, first of {alone[0]}", f"expected {CR}"
+                root, f"lacks {counted(len(alone), f'{kind} partner')}, first of {alone[0]}", f"expected {CR}"
             )
     out: Split = {"train": [], "val": [], "test": []}
     for name, image in cloudy.items():

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from geoadapt.cubes.classes import NODATA
 from geoadapt.errors import GeoadaptError, nearest
 from geoadapt.io.base import Source, SourceInfo, Window
+from geoadapt.words import counted
 
 __all__ = [
     "BlockSplit",
@@ -153,7 +154,8 @@ def split_blocks(
     if rows * cols < len(wanted):
         raise GeoadaptError(
             "data.block",
-            f"a scene of {height}×{width} px has {rows * cols} blocks of {block} px, {len(wanted)} sides are asked for",
+            f"a scene of {height}×{width} px has {counted(rows * cols, 'block')} of {block} px, "
+            f"{len(wanted)} sides are asked for",
             "choose smaller blocks, or name test scenes",
         )
     order = np.random.default_rng(seed).permutation(rows * cols)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.types import Batch, Field, ProjectedGrid, Where
 
-__all__ = ["Radar", "Sample", "Series", "SeriesData", "series_batch"]
+__all__ = ["Radar", "Sample", "Series", "SeriesData", "radar_field", "series_batch"]
 
 Dates = NDArray[np.datetime64]
 Floats = NDArray[np.float32]
@@ -142,13 +142,14 @@ def series_batch(samples: Sequence[Sample]) -> Batch:
         "optical": Field(torch.from_numpy(values), first.channels, torch.from_numpy(valid), seconds, grid, sensors)
     }
     if all(sample.series.radar is not None for sample in samples):
-        inputs["radar"] = _radar([sample.series.radar for sample in samples if sample.series.radar is not None])
+        inputs["radar"] = radar_field([sample.series.radar for sample in samples if sample.series.radar is not None])
     target = Field(torch.from_numpy(aim), first.channels, torch.from_numpy(counted), seconds[:, -1:], grid)
     where = tuple(Where(s.series.name, s.row, s.col, s.shift) for s in samples)
     return Batch(inputs, target, None, where)
 
 
-def _radar(all_: Sequence[Radar]) -> Field:
+def radar_field(all_: Sequence[Radar]) -> Field:
+    """The radar of every sample (b, t, c, h, w) [dB], filled up in front where it has fewer dates than the longest."""
     frames = max(len(radar.times) for radar in all_)
     shape = (len(all_), frames, *all_[0].values.shape[1:])
     values, valid, times = np.zeros(shape, np.float32), np.zeros(shape, bool), np.zeros(shape[:2], np.int64)

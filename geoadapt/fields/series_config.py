@@ -32,7 +32,8 @@ class SimulatedSeriesConfig:
     root: str = "outputs/simulated_series"
     train: int = 24
     """Places; so for ``val`` and ``test``."""
-    val: int = 4
+    val: int = 12
+    """As many as a scale takes that is calibrated on them: with four, one place decides it."""
     test: int = 16
     size: int = 128
     """[px]"""
@@ -69,6 +70,10 @@ class TimeseriesConfig:
     mask_scheme: str | None = None
     duplicates: str = "mosaic"
     """Two scenes of one day: ``error``, ``first`` or ``mosaic``."""
+    damaged: str = "error"
+    """A scene that cannot be read: ``error``, or ``skip`` it with a warning."""
+    max_gap: float | None = None
+    """Refuse a gap between two dates that is longer [days]; None = any."""
     resolution: float | None = None
     """Pixel size of the grid; None = the first scene's."""
     sensor: str | None = None

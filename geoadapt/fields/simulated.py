@@ -10,6 +10,7 @@ from geoadapt.errors import GeoadaptError
 from geoadapt.fields.config import FolderConfig, SimulatedConfig
 from geoadapt.fields.folder import build as build_folder
 from geoadapt.fields.scenes import Dataset
+from geoadapt.words import counted
 
 __all__ = ["build"]
 
@@ -28,7 +29,7 @@ def build(config: SimulatedConfig, seed: int = 0) -> Dataset:
         block=config.block,
     )
     made = build_folder(plain, seed)
-    note = f"{len(names)} simulated scenes of geoadapt, {config.test_scenes} of them the test"
+    note = f"{counted(len(names), 'simulated scene')} of geoadapt, {config.test_scenes} of them the test"
     return replace(made, name=config.name, simulated=True, note=note)
 
 

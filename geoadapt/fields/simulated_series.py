@@ -17,6 +17,7 @@ from geoadapt.fields.series import Radar, Series, SeriesData
 from geoadapt.fields.series_config import SimulatedSeriesConfig
 from geoadapt.io.paths import as_path
 from geoadapt.io.zarr_read import open_store
+from geoadapt.words import counted
 
 __all__ = ["build", "felt_month"]
 
@@ -37,10 +38,14 @@ def build(config: SimulatedSeriesConfig, seed: int = 0) -> SeriesData:
         chosen = [_asked(one, tested) if part == "test" else one.part(~tested) for one, tested in found]
         parts[part] = tuple(one for one in chosen if len(one.times) > 1)
     months = ", ".join(str(month) for month in sorted(set(config.test_months)))
+    dates, trained, others = (
+        counted(count, noun)
+        for count, noun in ((config.dates, "date"), (len(parts["train"]), "place"), (len(parts["test"]), "other"))
+    )
     note = (
-        f"SIMULATED series of geoadapt, {config.size} px of {config.resolution:g} m, {config.dates} dates a year: "
-        f"{len(parts['train'])} places to train on, {len(parts['val'])} to validate, {len(parts['test'])} others to "
-        f"test; months {months} of the year as each place feels it are restored in the test only, never seen before"
+        f"SIMULATED series of geoadapt, {config.size} px of {config.resolution:g} m, {dates} a year: {trained} to "
+        f"train on, {len(parts['val'])} to validate, {others} to test; months {months} of the year as each place feels "
+        "it are restored in the test only, never seen before"
     )
     return SeriesData(parts["train"], parts["val"], parts["test"], parts["train"][0].channels, note, simulated=True)
 

@@ -1,13 +1,15 @@
 """Decoders. In: Features and the Batch they came from. Out: scores (b, t, k, h, w) on the input's grid."""
 
-from geoadapt.heads.config import FcnConfig, LinearConfig, RemovalConfig, UnetConfig, UpernetConfig
+from geoadapt.heads.config import FcnConfig, ImageConfig, LinearConfig, PooledConfig, RemovalConfig, UnetConfig, UpernetConfig
 from geoadapt.registry import Entry
 
 __all__ = ["HEADS"]
 
 HEADS: dict[str, Entry] = {
+    "image": Entry(ImageConfig, "geoadapt.heads.image:build"),
     "linear": Entry(LinearConfig, "geoadapt.heads.linear:build"),
     "fcn": Entry(FcnConfig, "geoadapt.heads.fcn:build"),
+    "pooled": Entry(PooledConfig, "geoadapt.heads.pooled:build"),
     "removal": Entry(RemovalConfig, "geoadapt.heads.removal:build"),
     "unet": Entry(UnetConfig, "geoadapt.heads.unet:build"),
     "upernet": Entry(UpernetConfig, "geoadapt.heads.upernet:build"),

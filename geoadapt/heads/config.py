@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from geoadapt.errors import GeoadaptError
+from geoadapt.errors import GeoadaptError, nearest
 
-__all__ = ["FcnConfig", "LinearConfig", "RemovalConfig", "UnetConfig", "UpernetConfig"]
+__all__ = ["FcnConfig", "ImageConfig", "LinearConfig", "PooledConfig", "RemovalConfig", "UnetConfig", "UpernetConfig"]
+
+SCALINGS = ("reflectance", "sample")
 
 
 @dataclass
@@ -14,6 +16,20 @@ class LinearConfig:
     """One linear map from the deepest features to the patch's pixels."""
 
     name: str = "linear"
+
+
+@dataclass
+class PooledConfig:
+    """One linear map from the deepest features' mean: classes, labels or a value of whole samples."""
+
+    name: str = "pooled"
+    norm: bool = True
+    """Whether a LayerNorm comes before it."""
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.dropout < 1:
+            raise GeoadaptError("head.dropout", f"{self.dropout}", "choose 0 or more and less than 1")
 
 
 @dataclass
@@ -62,6 +78,19 @@ class RemovalConfig:
 
     def __post_init__(self) -> None:
         _at_least("head.width", self.width, 1)
+
+
+@dataclass
+class ImageConfig:
+    """The whole image from the backbone's finest map by one layer, as generators end; one scale per band."""
+
+    name: str = "image"
+    scaling: str = "reflectance"
+    """What −1 to 1 mean, as in the backbone: ``reflectance`` 0–1, or the ``sample``'s own mean ± 3 deviations."""
+
+    def __post_init__(self) -> None:
+        if self.scaling not in SCALINGS:
+            raise GeoadaptError("head.scaling", f"'{self.scaling}'", nearest(self.scaling, SCALINGS))
 
 
 def _at_least(key: str, value: int, least: int) -> None:

@@ -115,6 +115,7 @@ def _try(job: StackJob, result: ItemResult, device: str, progress: Progress | No
             stamp = input_stamp(inputs_of((*job.paths, *job.masks)))
             with job.open() as source:
                 result.name = safe_name(source.info.name)
+                result.counts = {"dates": len(source.info.times), "left_out": len(source.info.left_out)}
                 _finish_or_skip(job, source, result, stamp, device, progress, verify)
         told = [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
         told = [text for text in told if not text.endswith(tuple(result.notes) or ("\0",))]

@@ -114,12 +114,14 @@ def _restored(
         out[index], beyond = pack(np.where(seen[date], values[date], np.float32(np.nan)))
         source[index][seen[date].any(axis=0)] = OBSERVED
         clipped += beyond
+    last: Floats | None = None
     for date, image, scale in images:
-        taken = known & np.isfinite(image)
-        if job.keep_clear:
-            taken &= ~seen[date]
-        packed, beyond = pack(np.where(taken, image, np.float32(np.nan)))
-        clipped += beyond
+        if image is not last:
+            # A composite may give one image for all dates.
+            packed, beyond = pack(image)
+            told, last = known & np.isfinite(image), image
+        taken = told & ~seen[date] if job.keep_clear else told
+        clipped += beyond and pack(np.where(taken, image, np.float32(np.nan)))[1]
         np.copyto(out[place[date]], packed, where=taken)
         source[place[date]][taken.any(axis=0)] = flag
         if scale is not None and job.scale:

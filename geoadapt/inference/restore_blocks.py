@@ -5,29 +5,33 @@ In: a source of all dates, a method, a store. Out: the store, whole. Memory is s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoadapt.cubes.series import SeriesInfo
-from geoadapt.fields.series import Series
+from geoadapt.fields.series import Radar, Series
 from geoadapt.inference.behind import behind
 from geoadapt.inference.crew import Channel, Crew
 from geoadapt.inference.restore_block import BlockJob, Parts, fill_block
+from geoadapt.inference.restore_memory import give_back
 from geoadapt.inference.restore_method import DateRestorer
 from geoadapt.inference.restore_pack import pack
+from geoadapt.inference.restore_radar import Heard
 from geoadapt.inference.restore_store import Store
 from geoadapt.inference.restore_where import Stack
 from geoadapt.io.base import Window
 from geoadapt.io.windows import blocks
 
-__all__ = ["Block", "Looker", "plan_blocks", "restore_blocks"]
+__all__ = ["Block", "Looker", "plan_blocks", "restore_blocks", "shares_reads"]
 
 ALIGN = 512
-"""Blocks that lie in one square of this side come one after the other: files are tiled so, and GDAL keeps it [px]."""
-Read = tuple["Block", NDArray[np.float32], NDArray[np.bool_]]
+"""Side of the squares that most files are tiled in [px]: a square is decoded whole, and of all dates together GDAL
+keeps few. Blocks that read the same squares come one after the other."""
+Read = tuple["Block", NDArray[np.float32], NDArray[np.bool_], Radar | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +41,21 @@ class Block:
     index: int
     fills: Window
     reads: Window
+    together: Window
+    """What is read at once for it and the blocks beside it."""
 
     @property
     def inner(self) -> tuple[slice, slice]:
         """Rows and columns of ``fills`` within ``reads``."""
-        row, col = self.fills.row - self.reads.row, self.fills.col - self.reads.col
-        return slice(row, row + self.fills.height), slice(col, col + self.fills.width)
+        return _within(self.fills, self.reads)
 
 
 def plan_blocks(height: int, width: int, tile: int, margin: int) -> list[Block]:
-    """Blocks of ``tile`` px that cover a scene once, each read with ``margin`` px around it inside of the scene."""
+    """Blocks of ``tile`` px that cover a scene once, each read with ``margin`` px around it inside of the scene.
+
+    With a margin the four blocks around a corner of squares are read together: each alone would have all four squares
+    decoded. Larger blocks than half a square are read each for itself, for four of them would take too much memory.
+    """
 
     def read(window: Window) -> Window:
         top, left = max(0, window.row - margin), max(0, window.col - margin)
@@ -54,8 +63,20 @@ def plan_blocks(height: int, width: int, tile: int, margin: int) -> list[Block]:
         right = min(width, window.col + window.width + margin)
         return Window(top, left, bottom - top, right - left)
 
-    ordered = sorted(blocks(height, width, tile), key=lambda w: (w.row // ALIGN, w.col // ALIGN, w.row, w.col))
-    return [Block(index, window, read(window)) for index, window in enumerate(ordered)]
+    def place(window: Window) -> tuple[int, int]:
+        if shares_reads(tile, margin):
+            return (window.row + tile) // (2 * tile), (window.col + tile) // (2 * tile)
+        return window.row // ALIGN, window.col // ALIGN
+
+    ordered = sorted(blocks(height, width, tile), key=lambda w: (*place(w), w.row, w.col))
+    groups = {where: [read(w) for w in some] for where, some in groupby(ordered, place)}
+    hulls = {where: _hull(some) for where, some in groups.items()} if shares_reads(tile, margin) else {}
+    return [Block(i, w, read(w), hulls.get(place(w), read(w))) for i, w in enumerate(ordered)]
+
+
+def shares_reads(tile: int, margin: int) -> bool:
+    """Whether four blocks are read together."""
+    return margin > 0 and 2 * tile <= ALIGN
 
 
 class Looker:
@@ -108,13 +129,14 @@ def restore_blocks(
         crew.start("reader", lambda: _read(source, todo, ready, room))
         room.put(None)
         for _ in todo:
-            block, values, clear = ready.get()
+            block, values, clear, radar = ready.get()
             room.put(None)
-            series = _series(source.info, block, values, clear)
+            series = _series(source.info, block, values, clear, radar)
             parts, beyond = fill_block(series, block.inner, job, restorer)
             clipped += beyond
             looks = looker.pick(block, values[..., *block.inner], parts)
             later(_writing(store, block, parts, looks))
+            give_back()
             if told:
                 told()
         crew.wait()
@@ -122,9 +144,30 @@ def restore_blocks(
 
 
 def _read(source: Stack, todo: list[Block], ready: Channel[Read], room: Channel[None]) -> None:
-    for block in todo:
+    held: tuple[NDArray[np.float32], NDArray[np.bool_]] | None = None
+    for block, after in zip(todo, [*todo[1:], None], strict=True):
         room.get()  # No more than one block is held beside the one that is being restored.
-        ready.put((block, *source.read(block.reads)))
+        held = held or source.read(block.together)
+        inside = (..., *_within(block.reads, block.together))
+        values, clear = held[0][inside], held[1][inside]
+        if after is None or after.together != block.together:
+            if values.shape != held[0].shape:
+                values, clear = values.copy(), clear.copy()
+            held = None  # What was read together is free before the next is read.
+        ready.put((block, values, clear, source.hear(block.reads) if isinstance(source, Heard) else None))
+        del values, clear
+
+
+def _within(window: Window, outer: Window) -> tuple[slice, slice]:
+    """Rows and columns of ``window`` within ``outer``."""
+    row, col = window.row - outer.row, window.col - outer.col
+    return slice(row, row + window.height), slice(col, col + window.width)
+
+
+def _hull(windows: Sequence[Window]) -> Window:
+    top, left = min(w.row for w in windows), min(w.col for w in windows)
+    bottom, right = max(w.row + w.height for w in windows), max(w.col + w.width for w in windows)
+    return Window(top, left, bottom - top, right - left)
 
 
 def _writing(
@@ -133,7 +176,9 @@ def _writing(
     return lambda: store.write(block.index, block.fills, parts, looks)
 
 
-def _series(info: SeriesInfo, block: Block, values: NDArray[np.float32], clear: NDArray[np.bool_]) -> Series:
+def _series(
+    info: SeriesInfo, block: Block, values: NDArray[np.float32], clear: NDArray[np.bool_], radar: Radar | None
+) -> Series:
     sensors = set(info.sensors)
     return Series(
         f"{info.name} row {block.fills.row} col {block.fills.col}",
@@ -143,4 +188,5 @@ def _series(info: SeriesInfo, block: Block, values: NDArray[np.float32], clear: 
         info.bands,
         resolution=info.resolution or float("nan"),
         sensor=sensors.pop() if len(sensors) == 1 else None,
+        radar=radar,
     )

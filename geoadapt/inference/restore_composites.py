@@ -34,7 +34,7 @@ def composite_parts(
     if "median" in wanted and middle is not None:
         parts["median"], clipped = pack(middle)
     if "best_pixel" in wanted:
-        image, _, chosen = composite(values, clear, times, "best_pixel")
+        image, _, chosen = composite(values, clear, times, "best_pixel", middle=middle)
         parts["best_pixel"], _ = pack(image)
         assert chosen is not None
         days = times.astype("datetime64[D]").astype(np.int64)[chosen]

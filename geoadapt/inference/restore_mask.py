@@ -13,7 +13,6 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
 from geoadapt.cubes.series import SeriesInfo, open_series
 from geoadapt.errors import GeoadaptError
@@ -58,7 +57,6 @@ def open_masked(
     bundle: SegmentationBundle,
     *,
     threshold: float | None = None,
-    buffer: int = 0,
     device: torch.device | str = "cpu",
     **how: Any,
 ) -> Stack:
@@ -71,7 +69,7 @@ def open_masked(
         bands = (*channels, *(name for name in bundle.channels if name not in channels))
     with open_series(list(paths), bands=bands, mask="none", **how) as seen:
         info = seen.info
-    masker = bundle_masker(bundle, info, threshold=threshold, buffer=buffer, device=device)
+    masker = bundle_masker(bundle, info, threshold=threshold, device=device)
     stack = open_series(list(paths), bands=info.bands, mask=masker, **how)
     return stack if channels is None else Narrowed(stack, len(channels))
 
@@ -81,13 +79,12 @@ def bundle_masker(
     info: SeriesInfo,
     *,
     threshold: float | None = None,
-    buffer: int = 0,
     device: torch.device | str = "cpu",
 ) -> Masker:
-    """What ``bundle`` calls clear in a series like ``info``; any class but clear is not, nor what is missing.
+    """What ``bundle`` calls clear in scenes of a series like ``info``; any class but clear is not, nor what is missing.
 
-    ``threshold`` of the cloud's probability, None = the bundle's own, or else the most probable class; ``buffer``
-    around what is not clear [px]. Raises GeoadaptError where the series lacks a band of the bundle.
+    ``threshold`` of the cloud's probability, None = the bundle's own, or else the most probable class. Raises
+    GeoadaptError where the series lacks a band of the bundle.
     """
     missing = [name for name in bundle.channels if name not in info.bands]
     if missing:
@@ -95,6 +92,7 @@ def bundle_masker(
     picked = [info.bands.index(name) for name in bundle.channels]
     clear, cloud = class_index(bundle.classes, "clear"), class_index(bundle.classes, "cloud")
     least = bundle.threshold if threshold is None else threshold
+    dates = info.scenes or tuple(range(len(info.times)))
 
     def masker(values: NDArray[np.float32]) -> NDArray[np.bool_]:
         made = np.zeros((len(values), *values.shape[2:]), bool)
@@ -106,16 +104,14 @@ def bundle_masker(
             scores = bundle.scores(
                 torch.from_numpy(tile)[None].to(device),
                 None if valid.all() else torch.from_numpy(valid)[None].to(device),
-                time=moment(info.times[index]),
+                time=moment(info.times[dates[index]]),
                 resolution=info.resolution,
-                sensor=info.sensors[index],
+                sensor=info.sensors[dates[index]],
             )[0, :, : image.shape[1], : image.shape[2]]
             label = scores.argmax(0).cpu().numpy()
             seen = label == clear
             if least is not None:
                 seen &= scores[cloud].cpu().numpy() < least
-            if buffer and not seen.all():
-                seen &= distance_transform_edt(seen | ~known.all(axis=0)) > buffer
             made[index] = seen & known.all(axis=0)
         return made
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from geoadapt.errors import GeoadaptError, nearest
 from geoadapt.fields.restorer import Restored, Restorer
 from geoadapt.fields.series import Series
-from geoadapt.fields.types import Batch, Field, ProjectedGrid, Where
 from geoadapt.inference.base import Note
 from geoadapt.inference.forward import out_of_memory
+from geoadapt.inference.restore_dates import DateBatches
 from geoadapt.inference.restore_pack import BY_COMPOSITE, BY_MODEL
 from geoadapt.inference.restore_scan import SCANS, scan
 
@@ -45,6 +45,8 @@ class Method:
     """Sides that it takes are multiples of this [px]."""
     learned: bool = True
     """False for composites, which look at one pixel at a time and need no surroundings."""
+    radar: tuple[str, ...] = ()
+    """Channels of the radar that it must be given, where it was trained with some."""
 
 
 def composite_method(name: str) -> Method:
@@ -58,7 +60,14 @@ def composite_method(name: str) -> Method:
 
 def model_method(model: Any) -> Method:
     """What ``load_restorer`` gives, as a method."""
-    return Method(model.name, lambda channels: model, model.sha256, tuple(model.channels), model.multiple)
+    return Method(
+        model.name,
+        lambda channels: model,
+        model.sha256,
+        tuple(model.channels),
+        model.multiple,
+        radar=tuple(getattr(model, "radar", ())),
+    )
 
 
 class DateRestorer:
@@ -98,7 +107,7 @@ class DateRestorer:
             for date, image in scan(str(self.rule), series.values, seen, series.times, dates):
                 yield date, image, None
             return
-        padded = _Dates(_padded(series, self._method.multiple))
+        padded = DateBatches(_padded(series, self._method.multiple))
         height, width = series.values.shape[2:]
         waiting = list(dates)
         while waiting:
@@ -112,21 +121,23 @@ class DateRestorer:
                 scale = None if scales is None else scales[place, :, :height, :width]
                 yield date, image[:, :height, :width], scale
 
-    def _at_once(self, held: _Dates) -> int:
+    def _at_once(self, held: DateBatches) -> int:
         # Of every sample a batch holds values as float32 and a mask.
-        return max(1, min(self._batch, BUDGET // max(1, 5 * held.values.size)))
+        return max(1, min(self._batch, BUDGET // max(1, 5 * held.series.values.size)))
 
-    def _try(self, held: _Dates, dates: Sequence[int]) -> Restored | None:
+    def _try(self, held: DateBatches, dates: Sequence[int]) -> Restored | None:
         """What the method says; None where memory did not suffice and fewer dates are to be tried."""
         try:
+            batch = held.batch(dates)
             with torch.inference_mode():
-                restored = self._restorer.restore(held.batch(dates).to(self._device))
+                restored = self._restorer.restore(batch.to(self._device))
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
             self._shrink(len(dates), error)
             return None
-        expected = (len(dates), *held.values.shape[1:])
+        held.used(batch)
+        expected = (len(dates), *held.series.values.shape[1:])
         if tuple(restored.image.shape) != expected:
             raise GeoadaptError(
                 self._method.name, f"gave an image of shape {tuple(restored.image.shape)}", f"expected {expected}"
@@ -143,37 +154,6 @@ class DateRestorer:
             self._note(f"out of memory with {tried} dates at once; going on with {self._batch}")
 
 
-class _Dates:
-    """Batches of one block's dates as ``series_batch`` makes them, without making what they share anew for each."""
-
-    def __init__(self, series: Series) -> None:
-        self.series = series
-        self.seen = series.clear[:, None] & np.isfinite(series.values)
-        self.values = np.where(self.seen, series.values, np.float32(0))
-
-    def batch(self, dates: Sequence[int]) -> Batch:
-        """A batch whose samples end in ``dates``; without a target."""
-        series, count = self.series, len(dates)
-        values = np.empty((count, *self.values.shape), np.float32)
-        valid = np.empty(values.shape, bool)
-        order = [[*(i for i in range(len(series.times)) if i != date), date] for date in dates]
-        for n, places in enumerate(order):
-            # Positions are sound, and the mode that need not check them writes without a copy between.
-            np.take(self.values, places, axis=0, out=values[n], mode="clip")
-            np.take(self.seen, places, axis=0, out=valid[n], mode="clip")
-        seconds = torch.from_numpy(series.times.astype("datetime64[s]").astype(np.int64)[np.array(order)])
-        grid = ProjectedGrid(torch.full((count,), series.resolution))
-        field = Field(
-            torch.from_numpy(values),
-            series.channels,
-            torch.from_numpy(valid),
-            seconds,
-            grid,
-            (series.sensor,) * count,
-        )
-        return Batch({"optical": field}, where=(Where(series.name),) * count)
-
-
 def _padded(series: Series, multiple: int) -> Series:
     """The series with missing pixels below and to the right, so that its sides are multiples of ``multiple``."""
     height, width = series.values.shape[2:]
@@ -181,4 +161,7 @@ def _padded(series: Series, multiple: int) -> Series:
     if not any(sum(each) for each in pad):
         return series
     values = np.pad(series.values, ((0, 0), *pad), constant_values=np.float32(np.nan))
-    return replace(series, values=values, clear=np.pad(series.clear, pad))
+    radar = series.radar
+    if radar is not None:
+        radar = replace(radar, values=np.pad(radar.values, ((0, 0), *pad), constant_values=np.float32(np.nan)))
+    return replace(series, values=values, clear=np.pad(series.clear, pad), radar=radar)

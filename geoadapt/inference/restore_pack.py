@@ -40,10 +40,12 @@ Floats = NDArray[np.float32]
 
 def pack(values: Floats) -> tuple[NDArray[np.int16], int]:
     """Reflectance as int16 in steps of 0.0001, and how many values lay outside of its ±3.2767."""
-    scaled = np.rint(values / np.float32(STEP))
+    scaled = values / np.float32(STEP)
+    np.rint(scaled, out=scaled)
     beyond = int(np.count_nonzero(np.abs(scaled) > -NODATA - 1))
-    scaled = np.clip(scaled, NODATA + 1, -NODATA - 1)
-    return np.where(np.isfinite(values), scaled, NODATA).astype(np.int16), beyond
+    np.clip(scaled, NODATA + 1, -NODATA - 1, out=scaled)
+    np.copyto(scaled, np.float32(NODATA), where=~np.isfinite(values))
+    return scaled.astype(np.int16), beyond
 
 
 def unpack(packed: NDArray[np.int16]) -> Floats:

@@ -16,7 +16,7 @@ from geoadapt.config import InferConfig
 from geoadapt.cubes.series import SeriesInfo
 from geoadapt.errors import GeoadaptError
 from geoadapt.inference.restore_block import BlockJob
-from geoadapt.inference.restore_blocks import ALIGN
+from geoadapt.inference.restore_blocks import ALIGN, shares_reads
 from geoadapt.inference.restore_composites import months_of
 from geoadapt.inference.restore_method import BUDGET
 
@@ -52,10 +52,10 @@ def stack_settings(info: SeriesInfo) -> dict[str, str | int]:
 def stack_room(info: SeriesInfo, job: BlockJob, config: InferConfig, *, learned: bool, margin: int) -> StackRoom:
     """What restoring holds at once, which the scene's size does not change, and what it writes, which it does."""
     bands, dates = len(info.bands), len(job.wanted)
-    side = [min(config.tile + 2 * margin, n) for n in (info.height, info.width)]
-    values = 4 * len(info.times) * bands * side[0] * side[1]
-    # One block is read, one is restored; two copies are sorted; two packed ones wait to be stored.
-    memory = 2 * values + 2 * values + 2 * values // 2 + int(stack_settings(info)["GDAL_CACHEMAX"])
+    values = _held(info, config.tile + 2 * margin)
+    # One block is read, one is restored, as values and masks; packed ones are made, wait and are stored.
+    memory = 4 * values + 2 * values // 2 + int(stack_settings(info)["GDAL_CACHEMAX"])
+    memory += _held(info, 2 * (config.tile + margin)) if shares_reads(config.tile, margin) else 0
     memory += 2 * BUDGET if learned else 0
     months = len(months_of(info.times)[0]) if "monthly" in job.composites else 0
     images = dates + len({"median", "best_pixel"} & set(job.composites)) + months
@@ -63,6 +63,11 @@ def stack_room(info: SeriesInfo, job: BlockJob, config: InferConfig, *, learned:
     pixels = info.height * info.width
     disk = int(pixels * (per_pixel * _PACKED * (1 + 4 / 3) + 2 * 2 * bands))
     return StackRoom(memory, disk)
+
+
+def _held(info: SeriesInfo, side: int) -> int:
+    """Bytes of all dates of a square within the scene."""
+    return 4 * len(info.times) * len(info.bands) * min(side, info.height) * min(side, info.width)
 
 
 def check_stack_room(

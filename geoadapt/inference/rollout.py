@@ -7,7 +7,7 @@ which others failed or are finished: batches are cut from the whole list, and a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -17,14 +17,14 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geoadapt.cubes.calendar import shown
 from geoadapt.cubes.latlon_box import Part, part_of
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.forecaster import Forecaster
-from geoadapt.fields.history import History, forecast_batch
+from geoadapt.fields.history import History
 from geoadapt.fields.types import Batch
 from geoadapt.inference.ensemble import SINGLE, Ensemble, member_states
 from geoadapt.inference.layout import variables_of
+from geoadapt.inference.starting import dates_of, lacks, never_known, starting
 from geoadapt.io.forecast_spec import ForecastSpec, skeleton
 
 __all__ = ["Consumer", "Failed", "State", "as_dataset", "check_leads", "dates_of", "lacks", "lead_times", "rollout"]
@@ -87,6 +87,7 @@ def rollout(
     device: torch.device | str = "cpu",
     done: AbstractSet[int] = frozenset(),
     failed: Failed | None = None,
+    gaps: bool = False,
 ) -> Iterator[State]:
     """States by batch of ``init_times``, then by lead, then by member; only one state of each member is held.
 
@@ -100,6 +101,7 @@ def rollout(
         device: where the model is.
         done: positions of init times that are not wanted any more.
         failed: told of those that cannot run, or whose forecast is not finite; without it the first is an error.
+        gaps: values may be missing, in the input as in the forecast, as where a verification leaves them out.
 
     Raises GeoadaptError where leads, channels or step do not fit the model.
     """
@@ -107,12 +109,12 @@ def rollout(
     _check_fit(model, history)
     told = failed or _raise
     size = 1 if ensemble.alone else batch
-    never = _never(history, model.channels)
+    never = None if gaps else never_known(history, model.channels)
     for first in range(0, len(init_times), size):
         places = list(range(first, min(first + size, len(init_times))))
         if all(i in done for i in places):
             continue
-        inputs, problems = _inputs(model, history, init_times[places], never)
+        inputs, problems = starting(model, history, init_times[places], never)
         for k, problem in sorted(problems.items()):
             if places[k] not in done:
                 told(init_times[places[k]], problem)
@@ -146,12 +148,6 @@ def as_dataset(state: State, part: Part | None = None) -> xr.Dataset:
     return made
 
 
-def dates_of(history: History) -> str:
-    """The dates that an archive has, for people."""
-    times = history.times.astype("datetime64[s]")
-    return f"it has {shown(times[0])} to {shown(times[-1])}" if len(times) else "it has no date"
-
-
 @dataclass(slots=True)
 class _Run:
     """One batch on its way."""
@@ -160,7 +156,8 @@ class _Run:
     history: History
     times: Dates
     ensemble: Ensemble
-    never: NDArray[np.bool_]
+    never: NDArray[np.bool_] | None
+    """Points without a value at any date; None = any value may be missing."""
     device: torch.device | str
     told: Failed
     keep: list[int]
@@ -190,11 +187,19 @@ class _Run:
 
     def _state(self, predicted: Tensor, number: int | None, lead: np.timedelta64) -> Iterator[State]:
         values = predicted[self.keep].to("cpu", torch.float32).numpy()
+        if self.never is not None:
+            values = self._finite(values, self.never, number, lead)
+        if self.keep:
+            times, places = self.times[self.keep], (self.history.latitude, self.history.longitude)
+            yield State(times, number, lead, values, self.model.channels, *places, self.units)
+
+    def _finite(self, values: Values, never: NDArray[np.bool_], number: int | None, lead: np.timedelta64) -> Values:
+        """The forecasts that are finite wherever there is ever a value; of the others it is told."""
         known = np.isfinite(values)
-        if self.never.any():
-            values[:, self.never] = np.nan
-            known |= self.never
-        broken = ~known.all(axis=(1, 2, 3))
+        if never.any():
+            values[:, never] = np.nan
+            known |= never
+        broken = ~np.asarray(known.all(axis=(1, 2, 3)))
         for place in np.flatnonzero(broken):
             member = "" if number is None else f" of member {number}"
             ahead = _hours(lead / _SECOND)
@@ -202,76 +207,7 @@ class _Run:
         if broken.any():
             values = values[~broken]
             self.keep = [k for k, bad in zip(self.keep, broken, strict=True) if not bad]
-        if self.keep:
-            times, places = self.times[self.keep], (self.history.latitude, self.history.longitude)
-            yield State(times, number, lead, values, self.model.channels, *places, self.units)
-
-
-def _inputs(
-    model: Forecaster, history: History, times: Dates, never: NDArray[np.bool_]
-) -> tuple[Batch | None, dict[int, str]]:
-    """The batch of all ``times``, None where none can run, and what is wrong with some: they repeat a good one."""
-    problems = {k: problem for k, t in enumerate(times) if (problem := lacks(history, t, model.frames))}
-    places = history.places(times)
-    batch = None
-    while len(problems) < len(times):
-        good = next(k for k in range(len(times)) if k not in problems)
-        filled = [places[good if k in problems else k] for k in range(len(times))]
-        try:
-            batch = forecast_batch(history, filled, model.frames, 0)
-            found = _missing(batch, model.channels, never)
-        except (GeoadaptError, OSError, ValueError, RuntimeError):
-            found = _unreadable(history, places, model.frames, set(range(len(times))) - problems.keys())
-        if not found.keys() - problems.keys():
-            break
-        problems = found | problems
-    return (batch if len(problems) < len(times) else None), problems
-
-
-def lacks(history: History, time: np.datetime64, frames: int) -> str:
-    """Which date is missing for a forecast from ``time``; empty where none is."""
-    wanted = time.astype("datetime64[s]") - history.step * np.arange(frames - 1, -1, -1)
-    places = history.places(wanted)
-    if (places >= 0).all():
-        return ""
-    first = wanted[places < 0][-1]
-    why = "" if first == wanted[-1] else f", which the model needs beside {shown(wanted[-1])}"
-    return f"{history.name} lacks {shown(first)}{why}; {dates_of(history)}"
-
-
-def _unreadable(history: History, places: NDArray[np.intp], frames: int, which: AbstractSet[int]) -> dict[int, str]:
-    """Which samples cannot be read by themselves, and why; raises where all can, and only together they cannot."""
-    found = {}
-    for k in which:
-        try:
-            forecast_batch(history, [places[k]], frames, 0)
-        except (GeoadaptError, OSError, ValueError, RuntimeError) as error:
-            found[k] = str(error)
-    if not found:
-        raise GeoadaptError(history.name, f"{len(which)} dates cannot be read together", "choose a smaller --batch")
-    return found
-
-
-def _missing(batch: Batch, channels: tuple[str, ...], never: NDArray[np.bool_]) -> dict[int, str]:
-    """Of each sample whose input lacks values that other dates have: how many."""
-    seen = batch.inputs["atmosphere"].select(channels)
-    if seen.valid is None:
-        return {}
-    lacking = ~seen.valid.numpy() & ~never
-    counts = lacking.sum(axis=(1, 3, 4))
-    told = {}
-    for k in np.flatnonzero(counts.sum(axis=1)):
-        first = channels[int(np.flatnonzero(counts[k])[0])]
-        told[int(k)] = f"{counts[k].sum()} of its {lacking[k].size} input values are missing, first of {first}"
-    return told
-
-
-def _never(history: History, channels: Sequence[str]) -> NDArray[np.bool_]:
-    """Points (c, h, w) without a value at the first, the middle and the last date: sea in a land archive, say."""
-    dates = np.unique([0, len(history.times) // 2, len(history.times) - 1])
-    index = [history.channels.index(channel) for channel in channels]
-    missing = ~np.isfinite(np.asarray(history.states[dates])[:, index])
-    return np.asarray(missing.all(axis=0))
+        return values
 
 
 def _check_fit(model: Forecaster, history: History) -> None:

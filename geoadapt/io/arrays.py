@@ -13,6 +13,7 @@ from rasterio.crs import CRS
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.base import SourceInfo, Window
 from geoadapt.io.raster import check_window
+from geoadapt.words import counted
 
 __all__ = ["ArraySource"]
 
@@ -39,7 +40,7 @@ class ArraySource:
             raise GeoadaptError(origin, f"the array has shape {array.shape}", "expected (c, h, w)")
         names = tuple(bands) if bands is not None else tuple(f"band_{i + 1}" for i in range(array.shape[0]))
         if len(names) != array.shape[0]:
-            raise GeoadaptError(origin, f"{array.shape[0]} bands, {len(names)} names {list(names)}")
+            raise GeoadaptError(origin, f"{counted(array.shape[0], 'band')}, names for {len(names)}: {list(names)}")
         self._array = array
         self._info = SourceInfo(
             origin=origin,

@@ -21,6 +21,7 @@ from rasterio.io import DatasetReader
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.base import SourceInfo, Window
 from geoadapt.io.gdal import local_file, open_dataset, quiet
+from geoadapt.words import counted
 
 __all__ = ["RasterSource", "check_window"]
 
@@ -59,7 +60,7 @@ class RasterSource:
         """Number of bands in the file that hold data, read by this source or not."""
         held = _data_bands(self._handle) if bands is None else list(bands)
         if any(not 0 <= band < self._handle.count for band in held):
-            raise GeoadaptError(self._path, f"has {self._handle.count} bands, wanted positions {held}")
+            raise GeoadaptError(self._path, f"has {counted(self._handle.count, 'band')}, wanted positions {held}")
         self._indexes = [band + 1 for band in held]
         self._masked = _has_mask(self._handle)
         self._nodatas = [self._handle.nodatavals[band] for band in held]
@@ -80,7 +81,9 @@ class RasterSource:
             tags=_tags(self._handle),
         )
         if len(self._info.bands) != len(held):
-            raise GeoadaptError(self._path, f"has {len(held)} bands, {len(self._info.bands)} names were given")
+            raise GeoadaptError(
+                self._path, f"has {counted(len(held), 'band')}, names were given for {len(self._info.bands)}"
+            )
 
     @property
     def info(self) -> SourceInfo:

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.listing import BandFile, SceneFiles, inside
+from geoadapt.words import counted
 
 __all__ = ["is_safe", "read_safe"]
 
@@ -105,7 +106,9 @@ def _images(root: ElementTree.Element, file: Path) -> dict[str, Path]:
         if image.is_file() and (band not in best or resolution < best[band][0]):
             best[band] = (resolution, image)
     if not best:
-        raise GeoadaptError(file, f"names {len(named)} images, none of which is there", "copy the whole .SAFE folder")
+        raise GeoadaptError(
+            file, f"names {counted(len(named), 'image')}, and none is there", "copy the whole .SAFE folder"
+        )
     return {band: best[band][1] for band in _BAND_IDS if band in best}
 
 

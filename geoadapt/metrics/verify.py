@@ -21,6 +21,7 @@ from geoadapt.metrics.compare import compare, flat
 from geoadapt.metrics.events import Event, during
 from geoadapt.metrics.statistics import Statistics
 from geoadapt.metrics.weights import Box
+from geoadapt.words import counted
 
 __all__ = ["Verification", "compare_verifications", "verify"]
 
@@ -143,7 +144,7 @@ def _warnings(made: Verification) -> list[str]:
         spoilt = np.isnan(plain[0][:, :, 0]).sum(axis=(0, 1))
         named = zip(made.statistics.channels, spoilt, strict=True)
         found += [
-            f"{c}: {n} forecasts hold NaN, and so do their scores (missing=skip leaves out points)"
+            f"{c}: NaN in {counted(n, 'forecast')}, and so in the scores (missing=skip leaves out points)"
             for c, n in named
             if n
         ]
@@ -193,7 +194,7 @@ def _stream(source: Source, accumulator: Accumulator, climatology: xr.Dataset | 
         return []
     first, last = min(absent), max(absent)
     span = f"{np.datetime_as_string(first, 'h')} to {np.datetime_as_string(last, 'h')}"
-    return [f"{source.name}: {len(absent)} forecasts have no truth at their valid time ({span})"]
+    return [f"{source.name}: no truth at the valid time of {counted(len(absent), 'forecast')} ({span})"]
 
 
 def _readers(source: Source, accumulator: Accumulator, climatology: xr.Dataset | None) -> dict[str, Any]:

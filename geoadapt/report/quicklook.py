@@ -47,10 +47,18 @@ def rgb(
     return out
 
 
-def limits(values: NDArray[np.floating], channels: Sequence[str]) -> tuple[float, float] | None:
-    """Black and white points [reflectance] of values (c, h, w), as ``rgb`` chooses them; None where all is missing."""
+def limits(values: NDArray[np.floating], channels: Sequence[str], *, clear: bool = False) -> tuple[float, float] | None:
+    """Black and white points [reflectance] of values (c, h, w), as ``rgb`` chooses them; None where all is missing.
+
+    Where all is ``clear`` nothing bright is a cloud: between 2 and 98 % of what is known.
+    """
     picked, known = _picked(values, channels)
-    return _stretch(picked[:, known]) if known.any() else None
+    if not known.any():
+        return None
+    if not clear:
+        return _stretch(picked[:, known])
+    low, high = (float(q) for q in np.percentile(picked[:, known], [2, 98]))
+    return low, high if high > low else low + 1e-3
 
 
 def _picked(values: NDArray[np.floating], channels: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

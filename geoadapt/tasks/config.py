@@ -9,6 +9,9 @@ from geoadapt.errors import GeoadaptError, nearest
 
 __all__ = [
     "LOSS_NAMES",
+    "RADIOMETRIC",
+    "REMOVAL_ASKED",
+    "REMOVAL_PROTOCOLS",
     "CloudRemovalConfig",
     "CloudSegmentationConfig",
     "ForecastingConfig",
@@ -19,6 +22,12 @@ __all__ = [
 LOSS_NAMES = ("ce", "focal", "dice", "lovasz")
 CLASS_WEIGHTS = ("none", "balanced")
 TOGETHER = ("auto", "yes", "no")
+RADIOMETRIC = "radiometric"
+REMOVAL_LOSSES = ("likelihood", "adversarial")
+ATTENTIONS = ("masks", "teacher", "none")
+REMOVAL_PROTOCOLS = (RADIOMETRIC, "sen2_mtc_new", "sen2_mtc_old")
+REMOVAL_ASKED = ("keep_clear", "dates", "coverage", "test_samples", "protocol")
+"""Keys that say what is asked of a restorer, and how it is scored; a bundle's card names them."""
 
 
 @dataclass
@@ -64,19 +73,39 @@ class CloudRemovalConfig:
     """What every scale has at least, in the loss [reflectance]."""
     l1: float = 0.0
     """Weight of the absolute error beside the likelihood."""
+    loss: str = "likelihood"
+    """``likelihood`` of the error, or ``adversarial``: PMAA as published, against a discriminator."""
+    attention: str = "masks"
+    """What an adversarial fit compares PMAA's cloud masks with: the data's ``masks``, where they know their clouds,
+    the published ``teacher``'s, or ``none``."""
+    teacher: str | None = None
+    """The teacher's file or folder; None looks in GEOADAPT_WEIGHTS."""
+    aux_loss: bool = False
+    """Whether an adversarial fit also compares what single dates give with the truth; published runs do not."""
+    label_noise: bool = False
+    """Whether an adversarial fit blurs what the discriminator is to say; published runs do not."""
     keep_clear: bool = True
     """Clear pixels of the restored date stay as they are."""
     val_samples: int = 96
     """Samples that choose the weights and calibrate the scale, over all validation series."""
     test_samples: int = 480
     """Samples of the test, over all its series; 0 = every chip on every date."""
+    protocol: str = RADIOMETRIC
+    """``sen2_mtc_new`` and ``sen2_mtc_old`` add what is published on these sets: PSNR and SSIM of 8-bit colours, every
+    image stretched on its own, under names of their own; reflectance is scored in any case."""
 
     def __post_init__(self) -> None:
         for name, least in (("frames", 1), ("dates", 0), ("val_samples", 1), ("test_samples", 0)):
             if getattr(self, name) < least:
                 raise GeoadaptError(f"task.{name}", f"{getattr(self, name)}", f"choose {least} or more")
-        if self.together not in TOGETHER:
-            raise GeoadaptError("task.together", f"'{self.together}'", nearest(self.together, TOGETHER))
+        for name, known in (
+            ("together", TOGETHER),
+            ("protocol", REMOVAL_PROTOCOLS),
+            ("loss", REMOVAL_LOSSES),
+            ("attention", ATTENTIONS),
+        ):
+            if getattr(self, name) not in known:
+                raise GeoadaptError(f"task.{name}", f"'{getattr(self, name)}'", nearest(getattr(self, name), known))
         if len(self.coverage) != 2 or not 0 <= self.coverage[0] < self.coverage[1] <= 1:
             raise GeoadaptError("task.coverage", f"{list(self.coverage)}", "name two ascending shares from 0 to 1")
         if not 0 < self.floor < 1:

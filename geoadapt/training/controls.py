@@ -16,10 +16,12 @@ from geoadapt.baselines.unet import SmallUnet
 from geoadapt.config import JobConfig, TrainConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.tasks.processes import same_on_all
-from geoadapt.training.loop import FitResult, ParameterGroup, fit, seconds_per_step
+from geoadapt.training.feeding import fed
+from geoadapt.training.loop import FitResult, ParameterGroup, fit, steps_done
 from geoadapt.training.scoring import SceneScorer, module_scorer, pixel_scorer
-from geoadapt.training.setting import Setting, fit_adapted
+from geoadapt.training.setting import Setting, build_for, fit_adapted
 from geoadapt.training.start import bundle_to_start_from, started_scorer
+from geoadapt.training.timing import matching_steps, seconds_per_step
 
 __all__ = ["CONTROLS", "Control", "choose_controls"]
 
@@ -89,9 +91,7 @@ def _unet(setting: Setting, seconds: float) -> Control:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(job.seed)
         module: nn.Module = SmallUnet(setting.inputs).to(setting.device)
-    each = seconds_per_step(module, setting.task, setting.data, job.train, setting.job.runtime, job.seed)
-    # each process measures its own time, and all must take the same steps
-    steps = same_on_all(max(job.train.val_every, min(int(seconds / each), MOST_UNET_STEPS * job.train.steps)))
+    steps = _unet_steps(setting, module, seconds)
     train = replace(job.train, steps=steps, resume=None)
     groups = [ParameterGroup(list(module.parameters()))]
     result = fit(module, groups, setting.task, setting.data, train, job.runtime, job.seed, setting.folder / "unet")
@@ -102,6 +102,25 @@ def _unet(setting: Setting, seconds: float) -> Control:
         result=result,
         parameters=sum(p.numel() for p in module.parameters()),
         note=f"small U-Net from scratch, {steps} steps: the adapted model's time",
+    )
+
+
+def _unet_steps(setting: Setting, module: nn.Module, seconds: float) -> int:
+    job, data = setting.job, setting.data
+    taken = steps_done(setting.folder / "fit")
+    if job.train.cache and job.train.cache_store:
+        # what the fit read is gone with it: of a cached one the clock alone can tell what it cost
+        each = seconds_per_step(module, setting.task, data, job.train, job.runtime, job.seed)
+        return same_on_all(max(1, min(int(seconds / each), MOST_UNET_STEPS * taken)))
+    adapted = build_for(setting, job)
+    return matching_steps(
+        module,
+        adapted,
+        setting.task,
+        job,
+        lambda job: fed(data, job.train, job.seed, adapted.spec.multiple, None),
+        taken=taken,
+        most=MOST_UNET_STEPS,
     )
 
 

@@ -14,15 +14,15 @@ import psutil
 from geoadapt.config import JobConfig
 from geoadapt.model import ParameterCount
 from geoadapt.tasks.pretraining import Pretraining
-from geoadapt.training import removal_setting
+from geoadapt.training import labelled_setting, removal_setting
 from geoadapt.training.cache import stored_bytes
-from geoadapt.training.loop import seconds_per_step
 from geoadapt.training.pretrain import ready
 from geoadapt.training.setting import build_for, prepare
+from geoadapt.training.timing import seconds_per_step
 
 __all__ = ["Estimate", "estimate"]
 
-FITS = {"unet": 1.0, "pmaa": 1.0, "random_backbone": 1.0, "full_finetune": 1.1}
+FITS = {"unet": 1.0, "pmaa": 1.0, "scratch": 1.0, "random_backbone": 1.0, "full_finetune": 1.1}
 """Controls that are trained, and their time over the adapted model's."""
 MIB = 1024 * 1024
 
@@ -51,6 +51,8 @@ def estimate(job: JobConfig) -> Estimate:
         return _of_pretraining(job)
     if job.task.name == "cloud_removal":
         return _of_removal(job)
+    if job.task.name in labelled_setting.KIND_OF:
+        return _of_samples(job)
     with tempfile.TemporaryDirectory() as folder:
         setting = prepare(job, Path(folder))
         model = build_for(setting, job)
@@ -76,6 +78,16 @@ def _of_removal(job: JobConfig) -> Estimate:
         each = seconds_per_step(made, setting.task, None, job.train, setting.job.runtime, job.seed, fed)
     fits = 1 + sum(FITS.get(name, 0.0) for name in job.train.chosen_controls(job.task.name))
     return _total(job, each, made.count(), fits)
+
+
+def _of_samples(job: JobConfig) -> Estimate:
+    with tempfile.TemporaryDirectory() as folder:
+        setting = labelled_setting.prepare(job, Path(folder))
+        model = labelled_setting.build_for(setting, job)
+        fed = labelled_setting.loaders_for(setting, job)
+        each = seconds_per_step(model, setting.task, None, job.train, setting.job.runtime, job.seed, fed)
+    fits = 1 + sum(FITS.get(name, 0.0) for name in job.train.chosen_controls(job.task.name))
+    return _total(job, each, model.count(), fits)
 
 
 def _total(job: JobConfig, each: float, count: ParameterCount, fits: float) -> Estimate:

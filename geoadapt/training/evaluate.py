@@ -5,7 +5,6 @@ In: a bundle and a data configuration. Out: a run folder with metrics and a page
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,10 +17,9 @@ from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS
 from geoadapt.fields.scenes import BlockSplit, Dataset, LabelledScene
 from geoadapt.inference.machine import choose_device, use_threads
-from geoadapt.io.atomic import write_text
 from geoadapt.registry import build
 from geoadapt.training.page import RunStory, write_page
-from geoadapt.training.results import RunResult, jsonable, summarise
+from geoadapt.training.results import RunResult, summarise, write_metrics
 from geoadapt.training.scoring import SceneScore, SceneScorer, module_scorer, pixel_scorer, score_scenes
 
 __all__ = ["evaluate"]
@@ -85,8 +83,7 @@ def evaluate(
     if "test/parameters" in made.card.metrics:
         metrics["test/parameters"] = made.card.metrics["test/parameters"]
     folder = Path(run_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "metrics.json", json.dumps(jsonable(metrics), indent=2) + "\n")
+    write_metrics(folder, metrics)
     story = RunStory(
         title=f"{made.name} on {dataset.name}",
         channels=made.channels,

@@ -5,7 +5,6 @@ In: a ForecastSetting. Out: entries that forecast, and what of them the bundle c
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -19,9 +18,8 @@ from geoadapt.baselines.eof_ridge import fit_eof_ridge
 from geoadapt.baselines.persistence import fit_persistence
 from geoadapt.baselines.seasonal import fit_climatology
 from geoadapt.config import JobConfig
-from geoadapt.errors import GeoadaptError
 from geoadapt.fields.forecaster import Forecaster
-from geoadapt.tasks.processes import same_on_all
+from geoadapt.training.choose import chosen
 from geoadapt.training.forecast_setting import (
     ForecastSetting,
     fit_forecaster,
@@ -29,11 +27,11 @@ from geoadapt.training.forecast_setting import (
     forecaster_of,
     loaders_for,
 )
-from geoadapt.training.loop import FitResult, ParameterGroup, seconds_per_step
+from geoadapt.training.loop import FitResult, ParameterGroup, steps_done
+from geoadapt.training.timing import matching_steps
 
 __all__ = ["CONTROLS", "ForecastEntry", "choose_controls"]
 
-log = logging.getLogger(__name__)
 CNN_LR = 1e-3
 """Chosen on 2007 of the real archive; LoRA's rate is several times too high for a network from scratch."""
 MOST_CNN_STEPS = 6
@@ -55,23 +53,14 @@ class ForecastEntry:
 
 def choose_controls(setting: ForecastSetting) -> tuple[str, ...]:
     """The controls of a run; raises GeoadaptError for one that is named and cannot be."""
-    train, backbone = setting.job.train, setting.job.backbone
-    chosen = []
-    for name in train.chosen_controls("forecasting"):
-        obstacle = ""
-        if name not in CONTROLS:
-            obstacle = f"{name} is no control of a forecast"
-        elif name == "random_backbone" and not hasattr(backbone, "random_weights"):
-            obstacle = f"{backbone.name} offers no random weights"
-        elif name == "zero_shot" and (getattr(backbone, "random_weights", False) or setting.job.head.name != "linear"):
-            obstacle = "only a pre-trained readout can forecast as it stands, and only under head=linear"
-        if obstacle and train.controls != "all":
-            raise GeoadaptError("train.controls", obstacle, f"choose from {', '.join(CONTROLS)}")
-        if obstacle:
-            log.warning("control %s is left out: %s", name, obstacle)
-        else:
-            chosen.append(name)
-    return tuple(dict.fromkeys(chosen))
+    job = setting.job
+
+    def obstacle(name: str) -> str:
+        if name == "zero_shot" and (getattr(job.backbone, "random_weights", False) or job.head.name != "linear"):
+            return "only a pre-trained readout can forecast as it stands, and only under head=linear"
+        return ""
+
+    return chosen(job, CONTROLS, "a forecast", obstacle)
 
 
 def _simple(fit: Callable[..., Any], note: str) -> Callable[[ForecastSetting, float], ForecastEntry]:
@@ -89,17 +78,16 @@ def _cnn(setting: ForecastSetting, seconds: float) -> ForecastEntry:
     job, data = setting.job, setting.data
     module = fit_cnn(data.history, data.train, data.val, setting.steps, frames=setting.stepping.frames, seed=job.seed)
     module.to(setting.device)
-    each = seconds_per_step(
+    steps = matching_steps(
         module,
+        forecaster_of(job, setting.standard, data.history.channels, setting.stepping).to(setting.device),
         setting.task,
-        None,
-        job.train,
-        job.runtime,
-        job.seed,
-        loaders_for(setting, job, setting.stepping.frames),
+        job,
+        lambda job: loaders_for(setting, job, setting.stepping.frames),
+        taken=steps_done(setting.folder / "fit"),
+        most=MOST_CNN_STEPS,
+        parts=len(job.task.rollout),
     )
-    # each process measures its own time, and all must take the same steps
-    steps = same_on_all(max(job.train.val_every, min(int(seconds / each), MOST_CNN_STEPS * job.train.steps)))
     train = replace(job.train, steps=steps, lr=min(CNN_LR, job.train.lr), resume=None)
     count = sum(p.numel() for p in module.parameters())
     groups = [ParameterGroup(list(module.parameters()))]

@@ -5,24 +5,20 @@ In: a bundle and an archive, or a forecast in WeatherBench 2's layout and truth.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from geoadapt.config import RuntimeConfig
 from geoadapt.cubes.weather import open_weather
-from geoadapt.errors import GeoadaptError
-from geoadapt.fields.history import History
-from geoadapt.fields.weather import open_history
 from geoadapt.fields.weather_config import WeatherConfig
-from geoadapt.forecast_bundle import BundledForecaster, load_forecast_baselines, load_forecaster
+from geoadapt.forecast_bundle import load_forecast_baselines, load_forecaster
+from geoadapt.inference.archives import history_for
 from geoadapt.inference.machine import choose_device, use_threads
-from geoadapt.io.atomic import write_text
+from geoadapt.io.paths import as_path
 from geoadapt.io.zarr_read import open_store
 from geoadapt.metrics.align import LEAD
 from geoadapt.metrics.events import Event
@@ -30,7 +26,7 @@ from geoadapt.metrics.verify import Verification, verify
 from geoadapt.metrics.weights import Box
 from geoadapt.training.forecast_page import ForecastStory, write_forecast_page
 from geoadapt.training.forecast_setting import steps_to
-from geoadapt.training.results import MODEL, RunResult, jsonable
+from geoadapt.training.results import MODEL, RunResult, write_metrics
 from geoadapt.training.verification import SCORES, pictures, summarise_forecasts, verify_entries
 
 __all__ = ["evaluate_forecast", "evaluate_forecaster"]
@@ -58,7 +54,8 @@ def evaluate_forecaster(
     device = choose_device(where.device)
     use_threads(where.threads)
     made = load_forecaster(bundle, device, weights=weights, allow_mismatch=allow_mismatch)
-    history = _history(data, made)
+    path = as_path(data.path)
+    history = history_for(made, [path], bbox=data.bbox, gaps=data.gaps, units=data.units, name=path.name)
     years = history.times.astype("datetime64[Y]").astype(int) + 1970
     test = np.isin(years, data.test_years) if data.test_years else np.ones(len(years), bool)
     entries = {MODEL: made, **load_forecast_baselines(made, device)}
@@ -145,27 +142,6 @@ def evaluate_forecast(
 
 
 def _leave(folder: Path, metrics: Mapping[str, float], story: ForecastStory, source: Path) -> RunResult:
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "metrics.json", json.dumps(jsonable(metrics), indent=2) + "\n")
+    write_metrics(folder, metrics)
     page = write_forecast_page(folder / "report.html", story)
     return RunResult(folder, dict(metrics), source, page)
-
-
-def _history(data: WeatherConfig, made: BundledForecaster) -> History:
-    """The archive with the bundle's channels, in its step; raises GeoadaptError for another grid."""
-    variables = list(dict.fromkeys(channel.partition("@")[0] for channel in made.channels))
-    levels = sorted({float(c.partition("@")[2]) for c in made.channels if "@" in c})
-    card = made.card.forecast or {}
-    # the fields without dates that it was fitted with are inputs too
-    plain: dict[str, Any] = {**asdict(data), "variables": [*variables, *card["static_channels"]], "levels": levels}
-    plain["step"] = f"{round(made.step)}s"
-    history = open_history(WeatherConfig(**plain), made.channels)
-    for name, own in (("latitude", history.latitude), ("longitude", history.longitude)):
-        wanted = np.asarray(card[name])
-        if own.shape != wanted.shape or not np.allclose(own, wanted, atol=1e-3):
-            raise GeoadaptError(
-                data.path,
-                f"{name} {own[0]:g} … {own[-1]:g} ({len(own)})",
-                f"the bundle was made on {wanted[0]:g} … {wanted[-1]:g} ({len(wanted)})",
-            )
-    return history

@@ -30,9 +30,10 @@ from geoadapt.standard import Standard, fit_standard
 from geoadapt.tasks import TASKS
 from geoadapt.tasks.forecasting import Forecasting
 from geoadapt.tasks.processes import rank, world
-from geoadapt.training.loop import FitResult, ParameterGroup, fit
+from geoadapt.training.loop import FitResult, ParameterGroup
 from geoadapt.training.precision import chosen_precision
-from geoadapt.training.setting import settle
+from geoadapt.training.setting import fit_module as fit_on
+from geoadapt.training.setting import parameter_groups, refuse_segmentation_keys, settle
 
 __all__ = ["ForecastSetting", "fit_forecaster", "fit_module", "forecaster_of", "loaders_for", "prepare", "steps_to"]
 
@@ -57,8 +58,7 @@ class ForecastSetting:
 def prepare(job: JobConfig, run_dir: Path) -> ForecastSetting:
     """Archive, statistics and task of a run; raises GeoadaptError where leads or data cannot work."""
     runtime = settle(job.runtime)
-    if job.train.select != "validation" or job.train.start or job.train.cache:
-        raise GeoadaptError("train", "select, start and cache are for segmentation", "leave them as they are")
+    refuse_segmentation_keys(job.train)
     data: WeatherData = build(DATASETS, job.data, job.seed)
     if not isinstance(data, WeatherData):
         raise GeoadaptError("data", f"{job.data.name} is no weather archive", "choose data=weather data.path=FILE")
@@ -102,29 +102,14 @@ def fit_forecaster(setting: ForecastSetting, job: JobConfig, name: str) -> tuple
     _see_alive(forecaster, setting)
     model = forecaster.model
     log.info("%s on %s: %s", name, setting.device, model.count())
-    scale = float(getattr(job.adapter, "lr_scale", 1.0))
-    groups = [ParameterGroup(list(model.head.parameters())), ParameterGroup(model.attached.parameters(), scale)]
-    return forecaster, fit_module(setting, forecaster, groups, job, name)
+    return forecaster, fit_module(setting, forecaster, parameter_groups(model, job), job, name)
 
 
 def fit_module(
     setting: ForecastSetting, module: nn.Module, groups: list[ParameterGroup], job: JobConfig, name: str
 ) -> FitResult:
     """Train any forecaster that gives (b, n, c, h, w) for the target's dates; it ends with its best weights."""
-    result = fit(
-        module,
-        groups,
-        setting.task,
-        None,
-        job.train,
-        setting.job.runtime,
-        job.seed,
-        setting.folder / name,
-        loaders=loaders_for(setting, job, int(getattr(module, "frames", 1))),
-    )
-    module.eval()
-    module.to(setting.device)
-    return result
+    return fit_on(setting, module, groups, job, name, loaders_for(setting, job, int(getattr(module, "frames", 1))))
 
 
 def loaders_for(setting: ForecastSetting, job: JobConfig, frames: int) -> Callable[[int], Loaders]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +12,17 @@ from numpy.typing import NDArray
 from geoadapt.errors import GeoadaptError
 from geoadapt.report.spectra import Spectra
 from geoadapt.report.weather_maps import LatLon
+from geoadapt.training.story import SHARED_NAMES, Story
 
 __all__ = ["NAMES", "ForecastExample", "ForecastStory"]
 
 NAMES = {
-    "test": "this model",
+    **SHARED_NAMES,
     "persistence": "persistence",
     "climatology": "climatology",
     "damped": "damped persistence",
     "eof_ridge": "EOF ridge regression",
     "cnn": "the CNN from scratch",
-    "random_backbone": "the same backbone with random weights",
-    "full_finetune": "full fine-tuning",
     "zero_shot": "the backbone as it was pre-trained",
 }
 BASELINES = ("eof_ridge", "damped", "climatology", "persistence")
@@ -43,22 +42,13 @@ class ForecastExample:
     """(lead, c, h, w)."""
 
 
-@dataclass(frozen=True, slots=True)
-class ForecastStory:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastStory(Story):
     """What the page tells; ``metrics`` are ``WHO/METRIC/CHANNEL/LEADh``, and with a fifth part by region or event."""
 
-    title: str
-    channels: tuple[str, ...]
+    called: ClassVar[Mapping[str, str]] = NAMES
     units: tuple[str, ...]
     leads_hours: tuple[float, ...]
-    entries: Mapping[str, str]
-    """WHO → what it is; ``test`` is the model."""
-    metrics: Mapping[str, float]
-    data: str
-    simulated: bool
-    command: str
-    config: Mapping[str, object]
-    curves: Path | None = None
     place: LatLon | None = None
     """The grid of ``example`` and ``averages``."""
     example: ForecastExample | None = None
@@ -68,14 +58,11 @@ class ForecastStory:
     """Channel → its spectra, a row per lead time."""
     baseline: str = ""
     """WHO the scorecard is held against; by default the strongest simple one."""
-    level: int = 90
-    """Coverage of the intervals [%]."""
     method: str = "Paired bootstrap over weeks of the same test dates; one seed."
     """Where the intervals come from."""
 
     def __post_init__(self) -> None:
-        if "test" not in self.entries:
-            raise GeoadaptError("page", f"entries {', '.join(self.entries)}", "expected test, the model, among them")
+        Story.__post_init__(self)
         if len(self.units) != len(self.channels):
             raise GeoadaptError(
                 "page", f"{len(self.units)} units of {len(self.channels)} channels", "name one for each"
@@ -86,16 +73,6 @@ class ForecastStory:
     def unit(self, channel: str) -> str:
         """Of a channel's values."""
         return self.units[self.channels.index(channel)]
-
-    @property
-    def names(self) -> dict[str, str]:
-        """WHO → name, the model first."""
-        return {who: NAMES.get(who, who) for who in ("test", *(w for w in self.entries if w != "test"))}
-
-    @property
-    def controls(self) -> dict[str, str]:
-        """WHO → name of everything but the model."""
-        return {who: name for who, name in self.names.items() if who != "test"}
 
     @property
     def reference(self) -> str:

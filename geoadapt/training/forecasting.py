@@ -10,11 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from geoadapt.bundle import BundleCard, save_bundle
 from geoadapt.forecast_bundle import STANDARD, standard_settings
 from geoadapt.forecaster import AdaptedForecaster
+from geoadapt.training.card import card_of, note_of
 from geoadapt.training.forecast_controls import CONTROLS, ForecastEntry, choose_controls
 from geoadapt.training.forecast_page import ForecastStory, write_forecast_page
 from geoadapt.training.forecast_setting import ForecastSetting, fit_forecaster, prepare
@@ -29,9 +28,7 @@ Entries = Mapping[str, ForecastEntry]
 
 
 def _own(setting: ForecastSetting, made: AdaptedForecaster, result: FitResult) -> ForecastEntry:
-    job = setting.job
-    note = f"{job.backbone.name} with {job.adapter.name} and the {job.head.name} head: {made.count()}"
-    return ForecastEntry(made, None, {}, result, made.count().trainable, note)
+    return ForecastEntry(made, None, {}, result, made.count().trainable, note_of(setting.job, made.count()))
 
 
 def _score(setting: ForecastSetting, entries: Entries) -> VerifiedEntries:
@@ -69,26 +66,17 @@ def _store(
 def _card(
     setting: ForecastSetting, made: AdaptedForecaster, metrics: Mapping[str, float], command: str, entries: Entries
 ) -> BundleCard:
-    job, history, model = setting.job, setting.data.history, made.model
-    kept = {k: v for k, v in metrics.items() if k.startswith(f"{MODEL}/") and np.isfinite(v)}
-    return BundleCard(
-        name=f"{job.task.name}-{job.backbone.name}-{job.adapter.name}",
-        task=job.task.name,
-        backbone={**asdict(job.backbone), "weights": None},
-        adapter=asdict(getattr(model.attached, "settings", job.adapter)),
-        head=asdict(job.head),
-        source=model.source.as_plain(),
+    history = setting.data.history
+    return card_of(
+        setting.job,
+        made.model,
+        setting.data,
+        metrics,
+        command,
         channels=history.channels,
+        mean=setting.standard.climatology.coefficients[0].mean((-2, -1)),
+        std=setting.standard.std,
         units=", ".join(dict.fromkeys(history.units)),
-        mean=tuple(float(v) for v in setting.standard.climatology.coefficients[0].mean((-2, -1))),
-        std=tuple(float(v) for v in setting.standard.std),
-        classes=(),
-        metrics=kept,
-        data=setting.data.note,
-        seed=job.seed,
-        command=command,
-        licence=model.source.licence,
-        simulated=setting.data.simulated,
         forecast=_described(setting, made, entries),
     )
 

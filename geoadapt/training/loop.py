@@ -8,15 +8,13 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar, Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -25,16 +23,17 @@ from torch import Tensor, nn
 
 from geoadapt.config import RuntimeConfig, TrainConfig
 from geoadapt.errors import GeoadaptError
-from geoadapt.fields.loaders import Loaders, make_loaders
+from geoadapt.fields.loaders import Loaders
 from geoadapt.fields.scenes import Dataset
 from geoadapt.fields.types import Batch
 from geoadapt.tasks.base import Tally, Task
 from geoadapt.tasks.processes import local_world, rank, same_on_all, sum_over_processes, world
 from geoadapt.training.checkpoints import Kept, WholeCheckpoints, resumed
+from geoadapt.training.feeding import MakeLoaders, draw, fed
 from geoadapt.training.precision import chosen_precision
 from geoadapt.training.selection import selecting
 
-__all__ = ["FitResult", "ParameterGroup", "draw", "fit", "seconds_per_step"]
+__all__ = ["FitResult", "ParameterGroup", "fit", "steps_done"]
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +48,8 @@ class ParameterGroup:
 
     parameters: Sequence[nn.Parameter]
     lr_scale: float = 1.0
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Of AdamW."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,9 @@ class Fit(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW, warm-up and a cosine to zero."""
         rates = [
-            {"params": list(g.parameters), "lr": self.config.lr * g.lr_scale} for g in self.groups if len(g.parameters)
+            {"params": list(g.parameters), "lr": self.config.lr * g.lr_scale, "betas": g.betas}
+            for g in self.groups
+            if len(g.parameters)
         ]
         optimizer = torch.optim.AdamW(rates, weight_decay=self.config.weight_decay)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
@@ -129,6 +132,9 @@ class Fit(lightning.LightningModule):
         loss = self.task.loss(self.module(batch), batch)
         self.skipping = self._skips("loss", loss.detach())
         self.log("train/loss", loss.detach(), on_step=True, on_epoch=False, prog_bar=True, batch_size=len(batch.where))
+        # losses of its own that a module tells of, such as a discriminator's
+        for name, value in getattr(self.module, "told", {}).items():
+            self.log(f"train/{name}", value, on_step=True, on_epoch=False, batch_size=len(batch.where))
         return loss
 
     def _skips(self, what: str, value: Tensor) -> bool:
@@ -178,19 +184,6 @@ class Fit(lightning.LightningModule):
         self.skipped = checkpoint.get("skipped", 0)
 
 
-def draw(module: nn.Module, seed: int, step: int, batch: Batch, total: int) -> None:
-    """Let a module that draws at random (``draw``) do so from the step and the samples' places in the global batch.
-
-    So it draws the same for a sample in a resumed run, and whichever process holds it.
-    """
-    if callable(hook := getattr(module, "draw", None)):
-        hook(seed, step, range(rank(), rank() + world() * _size(batch), world()), total)
-
-
-def _size(batch: Batch) -> int:
-    return len(next(iter(batch.inputs.values())).values)
-
-
 class FitProgress(RichProgressBar):
     """Lightning's bar over the steps of one fit, without the epochs and version numbers that mean nothing here."""
 
@@ -216,7 +209,7 @@ def fit(
     folder: Path,
     *,
     multiple: int = 1,
-    loaders: Callable[[int], Loaders] | None = None,
+    loaders: MakeLoaders | None = None,
 ) -> FitResult:
     """Train ``module`` in place and leave it with the weights that scored best on the validation blocks.
 
@@ -242,7 +235,7 @@ def fit(
         callbacks.append(EarlyStopping(monitor, mode=task.mode, patience=config.patience))
     resume, start = resumed(config.resume) if config.resume else (None, 0)
     best.resumed = resume
-    fed = _fed(data, config, seed, start, multiple, loaders)
+    batches = fed(data, config, seed, multiple, loaders)(start)
     table = CSVLogger(folder, name="", version=f"logs-{start}")
     shown = sys.stderr.isatty()
     if shown:
@@ -257,14 +250,14 @@ def fit(
         enable_progress_bar=shown,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        **_placed(runtime, fitted, fed),
+        **_placed(runtime, fitted, batches),
         precision="bf16-mixed" if chosen_precision(runtime) == "bf16" else "32-true",
         plugins=[WholeCheckpoints()],
         use_distributed_sampler=False,
     )
     begin = time.perf_counter()
     try:
-        trainer.fit(fitted, fed.train, fed.val, ckpt_path=resume, weights_only=True if resume else None)
+        trainer.fit(fitted, batches.train, batches.val, ckpt_path=resume, weights_only=True if resume else None)
     except SystemExit as left:  # Lightning deafens and leaves the whole process where somebody pressed Ctrl-C
         if not trainer.interrupted:
             raise
@@ -287,66 +280,27 @@ def fit(
     )
 
 
-def seconds_per_step(
-    module: nn.Module,
-    task: Task,
-    data: Dataset | None,
-    config: TrainConfig,
-    runtime: RuntimeConfig,
-    seed: int,
-    loaders: Callable[[int], Loaders] | None = None,
-) -> float:
-    """Median seconds of a few training steps that leave the module as it was, in the precision of a fit [s]."""
-    half = chosen_precision(runtime) == "bf16"
-    loader = _fed(data, config, seed, 0, 1, loaders).train
-    taken: list[float] = []
-    device = next(module.parameters()).device
-    module.train()
-    for step, batch in enumerate(batch.to(device) for batch in islice(loader, 4)):
-        begin = time.perf_counter()
-        draw(module, seed, step, batch, config.batch)
-        with torch.autocast(device.type, torch.bfloat16, enabled=half):
-            loss = task.loss(module(batch), batch)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        taken.append(time.perf_counter() - begin)
-    module.zero_grad(set_to_none=True)
-    return same_on_all(float(np.median(taken[1:] or taken)))
+def steps_done(folder: Path) -> int:
+    """Steps that the fit in ``folder`` had done by its last validation, the same on all processes."""
+    return same_on_all(resumed(str(folder))[1] if rank() == 0 else 0)
 
 
-def _fed(
-    data: Dataset | None,
-    config: TrainConfig,
-    seed: int,
-    start: int,
-    multiple: int,
-    loaders: Callable[[int], Loaders] | None,
-) -> Loaders:
-    """The batches from step ``start`` on: those that ``loaders`` makes, else chips of ``data``."""
-    if loaders is not None:
-        return loaders(start)
-    if data is None:
-        raise GeoadaptError("fit", "was given neither data nor loaders", "give one of them")
-    return make_loaders(data, config, seed, start, multiple, world(), rank())
-
-
-def _placed(runtime: RuntimeConfig, fitted: Fit, fed: Loaders) -> dict[str, Any]:
+def _placed(runtime: RuntimeConfig, fitted: Fit, batches: Loaders) -> dict[str, Any]:
     """Lightning's words for where a fit runs: on one device, or in all of torchrun's processes."""
     kind, _, index = runtime.device.partition(":")
     accelerator = "cpu" if kind == "cpu" else "auto"
     if world() == 1:
         return {"accelerator": accelerator, "devices": [int(index)] if index else 1}
     # buffers are constants here, and in validation the processes do not take the same number of batches
-    strategy = DDPStrategy(broadcast_buffers=False, find_unused_parameters=_leaves_some_out(fitted, fed))
+    strategy = DDPStrategy(broadcast_buffers=False, find_unused_parameters=_leaves_some_out(fitted, batches))
     nodes = world() // local_world()
     return {"accelerator": accelerator, "devices": local_world(), "num_nodes": nodes, "strategy": strategy}
 
 
-def _leaves_some_out(fitted: Fit, fed: Loaders) -> bool:
+def _leaves_some_out(fitted: Fit, batches: Loaders) -> bool:
     """Whether the first batch moves only some of the parameters: DDP waits for the others unless it is told."""
     module = fitted.module
-    batch = next(iter(fed.train), None)
+    batch = next(iter(batches.train), None)
     if batch is None:  # a finished fit is resumed for what comes after it
         return False
     device = next(module.parameters()).device

@@ -37,7 +37,7 @@ from geoadapt.tasks.processes import rank
 from geoadapt.training.loop import FitResult, ParameterGroup, fit
 from geoadapt.training.precision import chosen_precision
 from geoadapt.training.pretrain_page import PretrainStory, write_pretrain_page
-from geoadapt.training.results import MODEL, RunResult, join_curves, jsonable
+from geoadapt.training.results import MODEL, RunResult, join_curves, write_metrics
 from geoadapt.training.setting import settle
 
 __all__ = ["made_on", "pretrain", "read_curve", "ready", "save_half"]
@@ -86,7 +86,7 @@ def pretrain(job: JobConfig, run_dir: Path, command: str = "") -> RunResult:
     weights = save_half(state, folder / f"{job.backbone.name}.safetensors")
     card = _card(job, data, metrics, result, command, run_dir / "curves.csv") | {"sha256": fingerprint(weights)}
     write_text(folder / "card.json", json.dumps(card, indent=1) + "\n")
-    write_text(run_dir / "metrics.json", json.dumps(jsonable(metrics), indent=2) + "\n")
+    write_metrics(run_dir, metrics)
     story = PretrainStory(job.backbone.name, data, metrics, card, asdict(job), command, run_dir / "curves.csv")
     shown = next(_batches(painter, data, job, multiple))
     page = write_pretrain_page(run_dir / "report.html", story, painter.autoencoder, *shown)

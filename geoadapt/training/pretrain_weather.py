@@ -40,7 +40,7 @@ from geoadapt.tasks.weather_pretraining import KINDS, Reader, WeatherPretraining
 from geoadapt.training.loop import ParameterGroup, fit
 from geoadapt.training.precision import chosen_precision
 from geoadapt.training.pretrain import made_on, read_curve, save_half
-from geoadapt.training.results import MODEL, RunResult, join_curves, jsonable
+from geoadapt.training.results import MODEL, RunResult, join_curves, write_metrics
 from geoadapt.training.setting import settle
 from geoadapt.training.weather_windows import Archive, Held, WindowBatches, make_archive, standardised
 
@@ -108,7 +108,7 @@ def pretrain_weather(job: JobConfig, run_dir: Path, command: str = "") -> RunRes
         "sha256": fingerprint(weights),
     }
     write_text(folder / "card.json", json.dumps(card, indent=1) + "\n")
-    write_text(run_dir / "metrics.json", json.dumps(jsonable(metrics), indent=2) + "\n")
+    write_metrics(run_dir, metrics)
     page = _page(run_dir, job, data, metrics, command)
     return RunResult(run_dir, metrics, folder, page)
 

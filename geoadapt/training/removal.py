@@ -6,22 +6,23 @@ In: a RemovalSetting. Out: the parts of a run that ``training.run`` puts togethe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-
-import numpy as np
 
 from geoadapt.bundle import BundleCard, save_bundle
 from geoadapt.restorer import AdaptedRestorer
 from geoadapt.restorer_bundle import CALIBRATION
+from geoadapt.tasks.config import REMOVAL_ASKED
+from geoadapt.training.calibration import left_out
+from geoadapt.training.card import card_of, note_of
 from geoadapt.training.kinds import Kind
 from geoadapt.training.loop import FitResult
 from geoadapt.training.removal_controls import CONTROLS, RemovalEntry, choose_controls
 from geoadapt.training.removal_page import write_removal_page
+from geoadapt.training.removal_samples import eight_bits
 from geoadapt.training.removal_scoring import RemovalScores, score_entries
 from geoadapt.training.removal_setting import RemovalSetting, fit_restorer, prepare
-from geoadapt.training.removal_story import RemovalStory
-from geoadapt.training.removal_summary import doubt_curves, summarise_removal
+from geoadapt.training.removal_summary import removal_story, summarise_removal
 from geoadapt.training.results import MODEL
 
 __all__ = ["KIND"]
@@ -30,19 +31,20 @@ Entries = Mapping[str, RemovalEntry]
 
 
 def _own(setting: RemovalSetting, made: AdaptedRestorer, result: FitResult) -> RemovalEntry:
-    job = setting.job
-    note = f"{job.backbone.name} with {job.adapter.name} and the {job.head.name} head: {made.count()}"
-    return RemovalEntry(made, None, {}, result, made.count().trainable, note)
+    return RemovalEntry(made, None, {}, result, made.count().trainable, note_of(setting.job, made.count()))
 
 
 def _score(setting: RemovalSetting, entries: Entries) -> RemovalScores:
-    return score_entries(
+    job = setting.job
+    found = score_entries(
         {who: entry.restorer for who, entry in entries.items()},
         setting.test,
-        size=setting.job.train.batch,
-        keep_clear=setting.job.task.keep_clear,
+        size=job.train.batch,
+        keep_clear=job.task.keep_clear,
         device=setting.device,
+        protocol=eight_bits(job.task),
     )
+    return replace(found, left_out=left_out(entries[MODEL].restorer, setting.val, job.train.batch, setting.device))
 
 
 def _metrics(setting: RemovalSetting, found: RemovalScores, result: FitResult, curves: Path) -> dict[str, float]:
@@ -66,30 +68,20 @@ def _store(
 def _card(
     setting: RemovalSetting, made: AdaptedRestorer, metrics: Mapping[str, float], command: str, entries: Entries
 ) -> BundleCard:
-    job, model = setting.job, made.model
-    kept = {k: v for k, v in metrics.items() if k.startswith(f"{MODEL}/") and np.isfinite(v)}
-    return BundleCard(
-        name=f"{job.task.name}-{job.backbone.name}-{job.adapter.name}",
-        task=job.task.name,
-        backbone={**asdict(job.backbone), "weights": None},
-        adapter=asdict(getattr(model.attached, "settings", job.adapter)),
-        head=asdict(job.head),
-        source=model.source.as_plain(),
+    job = setting.job
+    return card_of(
+        job,
+        made.model,
+        setting.data,
+        metrics,
+        command,
         channels=setting.channels,
-        units="reflectance",
-        mean=tuple(float(v) for v in setting.mean),
-        std=tuple(float(v) for v in setting.std),
-        classes=(),
-        metrics=kept,
-        data=setting.data.note,
-        seed=job.seed,
-        command=command,
-        licence=model.source.licence,
-        simulated=setting.data.simulated,
+        mean=setting.mean,
+        std=setting.std,
         chip=job.train.chip,
         removal={
             **asdict(made.seeing),
-            "keep_clear": job.task.keep_clear,
+            **{name: getattr(job.task, name) for name in REMOVAL_ASKED},
             "baselines": {name: entry.settings for name, entry in entries.items() if entry.stored is not None},
         },
     )
@@ -104,21 +96,16 @@ def _page(
     run_dir: Path,
 ) -> Path:
     job = setting.job
-    reliability, risks = doubt_curves(found)
-    story = RemovalStory(
+    story = removal_story(
+        found,
+        metrics,
         title=f"Cloud removal: {job.backbone.name} with {job.adapter.name}",
-        channels=setting.channels,
         entries={who: entry.note for who, entry in entries.items()},
-        metrics=metrics,
         data=setting.data.note,
         simulated=setting.data.simulated,
         command=command,
         config=asdict(job),
         curves=run_dir / "curves.csv",
-        examples=found.examples,
-        reliability=reliability,
-        risks=risks,
-        places=len(np.unique(found.places)),
     )
     return write_removal_page(run_dir / "report.html", story)
 

@@ -39,6 +39,8 @@ def write_removal_page(path: Path, story: RemovalStory) -> Path:
     page = Page(story.title, f"{'Simulated data. ' if story.simulated else ''}{story.data}")
     page.add("Is it worth it?", *_verdicts(story))
     page.add("Scores", *_scores(story))
+    if story.protocol:
+        page.add("Published protocol", *_eight_bits(story))
     page.add("By band", _by_band(story))
     if bins := _bins(story.metrics):
         page.add("By how much is hidden", *_by_cover(story, bins))
@@ -72,9 +74,9 @@ def _verdicts(story: RemovalStory) -> list[str]:
         )
     return [
         verdict(found),
-        f"Paired bootstrap over {story.places} places or chips, the same hidden pixels for both; {story.level} % "
-        "intervals of the model's error minus the control's, in thousandths of reflectance; one seed. Few places say "
-        "little about others.",
+        f"Paired bootstrap over {story.blocks}, the same hidden pixels for both; {story.level} % intervals of the "
+        "model's error minus the control's, in thousandths of reflectance; one seed. Few places say little about "
+        "others, and chips or periods of one place nothing.",
         DEFINITIONS,
     ]
 
@@ -102,6 +104,23 @@ def _scores(story: RemovalStory) -> list[str]:
         "are in no score. The last clear date leaves more of them missing, and is compared on what it has."
     )
     return parts
+
+
+def _eight_bits(story: RemovalStory) -> list[str]:
+    """Never beside the scores of reflectance: the numbers look alike, and say something else."""
+    rows: list[list[Cell]] = [
+        [name, *(metric_interval(story.metrics, who, f"{metric}_8bit/all") for metric in ("psnr", "ssim"))]
+        for who, name in story.names.items()
+        if f"{who}/psnr_8bit/all" in story.metrics
+    ]
+    count = int(story.metrics.get("test/images_8bit/all", 0))
+    caption = f"{story.protocol}: colours in 8 bits, means over {count} images, with {story.level} % intervals"
+    return [
+        table(["", "PSNR [dB], 8 bits", "SSIM, 8 bits"], rows, caption, own=0, stacked=True),
+        f"As published for {story.protocol}: red, green and blue in 8 bits, each image stretched on its own, scored on "
+        "whole images. The stretch hides offsets and wrong gains; compare these numbers with papers, not with the "
+        "tables of reflectance. Images with a pixel that nobody can know are left out.",
+    ]
 
 
 def _told(metrics: Mapping[str, float], who: str, key: str) -> Interval:
@@ -188,7 +207,21 @@ def _doubt(story: RemovalStory, reliability: Curve) -> list[str]:
         if story.metrics.get(f"test/{key}") is not None
     ]
     parts.append(table(["", ""], rows, "How well the predicted scale tells the error"))
+    parts.append(_calibrated(story.metrics))
     return parts
+
+
+def _calibrated(metrics: Mapping[str, float]) -> str:
+    """How far the calibration may be off at a place that it has not seen."""
+    count = int(metrics.get("test/calibration_places", 0))
+    if not count:
+        return "How the calibration holds at other places cannot be told: one place, or none, was there to tell it."
+    low, high = (metrics[f"test/scale_ratio_left_out_{end}/masked"] for end in ("low", "high"))
+    return (
+        f"The scale was calibrated on {count} validation places. Calibrated on all but one of them, predicted over "
+        f"found error of the one that was left out lies between {number(low, 2)} and {number(high, 2)}: so far off it "
+        "may be at a new place, or further."
+    )
 
 
 def _risk(name: str, curve: Curve) -> Series:

@@ -7,63 +7,47 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from geoadapt.report.pictures import MapRow, Panel, maps
-from geoadapt.report.quicklook import GREY, rgb
+from geoadapt.report.comparison import comparison, key, top_of
+from geoadapt.report.pictures import MapRow, maps
 from geoadapt.training.removal_story import RemovalExample
 
-__all__ = ["example_parts", "heat"]
+__all__ = ["example_parts"]
 
-TOP = 98
-"""The colours of errors end at this percentile [%]."""
-Floats = NDArray[np.floating]
+SIDE = 260
+"""Of a map [px]."""
 
 
 def example_parts(examples: Sequence[RemovalExample], channels: tuple[str, ...]) -> list[str]:
     """A row per example: cloudy, restored, truth, error and scale; and what the colours mean."""
+    top = top_of([_error(example) for example in examples])
     return [
-        maps([_row(example, channels) for example in examples], side=260),
-        "Cloudy, restored and true image share one stretch; grey is missing, or hidden on purpose. Error and expected "
-        "error are means over the bands, dark where small, in one range of colours, which is told for each row.",
+        "On each date the cloudy, the restored and the true image have one stretch, from 2 to 98 % of the true one's "
+        "clear pixels: equal colours are equal reflectance. Error and expected error are means over the bands "
+        "[reflectance], of what was restored, in one range of colours on all dates.",
+        maps(
+            [_row(one, channels, top) for one in examples],
+            key("missing, hidden on purpose, or not restored", top),
+            side=SIDE,
+        ),
     ]
 
 
-def heat(values: Floats, top: float) -> NDArray[np.uint8]:
-    """Values (h, w) from 0 to ``top`` in colours from dark to bright (h, w, 3); NaN is grey."""
-    from matplotlib import colormaps
-
-    known = np.isfinite(values)
-    share = np.clip(np.where(known, values, 0) / max(top, 1e-9), 0, 1)
-    picture = np.round(255 * colormaps["magma"](share)[..., :3]).astype(np.uint8)
-    picture[~known] = GREY
-    return picture
-
-
-def _row(example: RemovalExample, channels: tuple[str, ...]) -> MapRow:
-    images = [example.cloudy, example.restored, example.truth]
-    # in one picture, so that all three have the same stretch
-    shown = np.split(rgb(np.concatenate(images, 2), channels), 3, 1)
-    # what stays as it was seen is no restoration, and differs from the truth by noise
-    asked = np.isfinite(example.scale)
-    error = _mean(np.where(asked, np.abs(example.restored - example.truth), np.nan))
-    scale = _mean(example.scale)
-    known = np.isfinite(error)
-    top = float(np.percentile(error[known], TOP)) if known.any() else 0.0
-    return MapRow(
+def _row(example: RemovalExample, channels: tuple[str, ...], top: float) -> MapRow:
+    images = {"cloudy": example.cloudy, "restored": example.restored}
+    known = bool(np.isfinite(example.truth).any())
+    if known:
+        images["truth"] = example.truth
+    return comparison(
         example.name,
-        f"{example.note}; colours from 0 to {top:.3f}",
-        (
-            Panel("cloudy", shown[0], photo=True),
-            Panel("restored", shown[1], photo=True),
-            Panel("truth", shown[2], photo=True),
-            Panel("error", heat(error, top)),
-            Panel("expected error", heat(scale, top)),
-        ),
+        example.note,
+        images,
+        channels,
+        reference=example.truth if known else example.restored,
+        errors={"error": _error(example), "expected error": example.scale},
+        top=top,
     )
 
 
-def _mean(values: Floats) -> Floats:
-    """Mean over the bands that are known (h, w), NaN where none is."""
-    known = np.isfinite(values)
-    total = np.where(known, values, 0).sum(0)
-    count = known.sum(0)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+def _error(example: RemovalExample) -> NDArray[np.floating]:
+    """What was restored beside the truth: a pixel that stays as it was seen differs from it by noise alone."""
+    return np.where(np.isfinite(example.scale), np.abs(example.restored - example.truth), np.nan)

@@ -17,15 +17,15 @@ from geoadapt.fields.series import Sample, series_batch
 from geoadapt.fields.types import Batch
 from geoadapt.metrics.reliability import scale_histograms
 from geoadapt.metrics.restoration import Asked, RestorationSums, asked_of, concatenate, score
+from geoadapt.metrics.stretched import delivered, stretched_scores
 from geoadapt.tasks.cloud_removal import seen_elsewhere
+from geoadapt.training.removal_blocks import resampled
 from geoadapt.training.removal_story import RemovalExample
 
 __all__ = ["PARTIAL", "RemovalScores", "score_entries"]
 
 PARTIAL = ("last_clear",)
 """They leave pixels missing that others restore: compared with the model alone, on what they have."""
-FEWEST = 8
-"""With fewer series than this the intervals are over chips."""
 TOLD = {"typical": 0.5, "as typical": 0.6, "hard": 0.9, "the worst": 1.0}
 """Examples by the rank of their error among the samples of which at least ``LEAST`` is hidden."""
 LEAST = 0.1
@@ -52,6 +52,14 @@ class RemovalScores:
     errors: Floats
     """The same of the model with its errors for a scale: a perfect order."""
     examples: tuple[RemovalExample, ...]
+    blocks: str = ""
+    """What is resampled as one, such as ``16 places``."""
+    protocol: str = ""
+    """Whose 8-bit images are scored too, such as ``sen2_mtc_new``; empty = nobody's."""
+    left_out: Floats = field(default_factory=lambda: np.zeros(0))
+    """Predicted over found error of validation places, each with the scale calibrated on the others."""
+    stretched: Mapping[str, Mapping[str, Floats]] = field(default_factory=dict)
+    """WHO → ``psnr`` and ``ssim`` of every sample's 8-bit image (n,), NaN where it is not whole."""
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -67,12 +75,19 @@ def score_entries(
     keep_clear: bool = True,
     device: str = "cpu",
     model: str = "test",
+    protocol: str = "",
 ) -> RemovalScores:
-    """All entries on all samples, ``size`` at a time; ``keep_clear`` says what the examples show."""
-    kept = _Kept(model, {who: [] for who in PARTIAL if who in entries})
-    by_chip = len({sample.series.name for sample in samples}) < FEWEST
+    """All entries on all samples, ``size`` at a time.
+
+    ``keep_clear`` says what the examples show; ``protocol`` whose 8-bit images are scored beside reflectance.
+    """
+    kept = _Kept(model, {who: [] for who in PARTIAL if who in entries}, protocol)
+    labels, blocks = resampled(samples)
+    done = 0
     for batch in _batches(samples, size, device):
-        asked = _with_places(asked_of(batch), batch, by_chip)
+        asked = asked_of(batch)
+        asked = replace(asked, places=labels[done : done + len(asked.truth)])
+        done += len(asked.truth)
         kept.add({who: entry.restore(batch) for who, entry in entries.items()}, asked)
         kept.hidden.append(_hidden(batch))
         kept.unseen.append(_unseen(batch, asked))
@@ -90,6 +105,9 @@ def score_entries(
         scales=kept.scales,
         errors=kept.errors,
         examples=tuple(examples),
+        blocks=blocks,
+        protocol=protocol,
+        stretched=_in_order(kept.stretched),
     )
 
 
@@ -99,11 +117,13 @@ class _Kept:
 
     model: str
     pairs: dict[str, list[dict[str, RestorationSums]]]
+    protocol: str = ""
     parts: list[dict[str, RestorationSums]] = field(default_factory=list)
     scales: dict[str, Floats] = field(default_factory=dict)
     errors: Floats = field(default_factory=lambda: np.zeros(1))
     hidden: list[Floats] = field(default_factory=list)
     unseen: list[Floats] = field(default_factory=list)
+    stretched: list[dict[str, dict[str, Floats]]] = field(default_factory=list)
 
     def add(self, restored: Mapping[str, Restored], asked: Asked) -> None:
         """Count what every entry made of one batch."""
@@ -118,6 +138,13 @@ class _Kept:
                 self.scales[who] = self.scales.get(who, 0) + made
         off = np.abs(images[self.model] - asked.truth)
         self.errors = self.errors + scale_histograms(np.maximum(off, TINY), off, asked.masked).sum(0)
+        if self.protocol:
+            self.stretched.append({who: self._as_bytes(image, asked) for who, image in images.items()})
+
+    def _as_bytes(self, image: NDArray[np.floating], asked: Asked) -> dict[str, Floats]:
+        """Scores of the images as they are delivered, in 8 bits."""
+        pair = delivered(image, asked), np.where(asked.known, asked.truth, np.nan)
+        return stretched_scores(*pair, self.protocol, asked.channels)
 
 
 def _joined(parts: Sequence[Mapping[str, RestorationSums]]) -> dict[str, RestorationSums]:
@@ -130,10 +157,9 @@ def _batches(samples: Sequence[Sample], size: int, device: str) -> Iterator[Batc
         yield batches[index].to(device)
 
 
-def _with_places(asked: Asked, batch: Batch, by_chip: bool) -> Asked:
-    if not by_chip:
-        return asked
-    return replace(asked, places=tuple(f"{w.scene} {w.row} {w.col}" for w in batch.where))
+def _in_order(parts: Sequence[Mapping[str, Mapping[str, Floats]]]) -> dict[str, dict[str, Floats]]:
+    first = parts[0] if parts else {}
+    return {who: {name: np.concatenate([p[who][name] for p in parts]) for name in first[who]} for who in first}
 
 
 def _hidden(batch: Batch) -> Floats:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoadapt.errors import GeoadaptError
+from geoadapt.training.story import SHARED_NAMES, Story
 
 __all__ = ["DEFINITIONS", "NAMES", "Curve", "RemovalExample", "RemovalStory"]
 
 NAMES = {
-    "test": "this model",
+    **SHARED_NAMES,
     "temporal_mean": "the mean over time",
     "temporal_median": "the median over time",
     "nearest_clear": "the nearest clear date",
@@ -22,8 +22,6 @@ NAMES = {
     "harmonic": "a yearly wave",
     "last_clear": "the last clear date",
     "pmaa": "PMAA from scratch",
-    "random_backbone": "the same backbone with random weights",
-    "full_finetune": "full fine-tuning",
 }
 DEFINITIONS = (
     "Hidden pixels are those under clouds whose truth is known, or under clouds pasted on purpose, that are clear on "
@@ -51,40 +49,17 @@ class RemovalExample:
     """The predicted absolute error."""
 
 
-@dataclass(frozen=True, slots=True)
-class RemovalStory:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemovalStory(Story):
     """What the page tells; ``metrics`` are ``WHO/METRIC/REGION`` and ``WHO/METRIC/REGION/BAND``."""
 
-    title: str
-    channels: tuple[str, ...]
-    entries: Mapping[str, str]
-    """WHO → what it is; ``test`` is the model."""
-    metrics: Mapping[str, float]
-    data: str
-    simulated: bool
-    command: str
-    config: Mapping[str, object]
-    curves: Path | None = None
+    called: ClassVar[Mapping[str, str]] = NAMES
     examples: Sequence[RemovalExample] = ()
     reliability: Curve | None = None
     """Predicted absolute error and the mean error that was found there [reflectance]."""
     risks: Mapping[str, Curve] = field(default_factory=dict)
     """Order of the pixels → share kept and their mean absolute error [reflectance]."""
-    places: int = 0
-    """Of how many places or chips the intervals are made."""
-    level: int = 90
-    """Coverage of the intervals [%]."""
-
-    def __post_init__(self) -> None:
-        if "test" not in self.entries:
-            raise GeoadaptError("page", f"entries {', '.join(self.entries)}", "expected test, the model, among them")
-
-    @property
-    def names(self) -> dict[str, str]:
-        """WHO → name, the model first."""
-        return {who: NAMES.get(who, who) for who in ("test", *(w for w in self.entries if w != "test"))}
-
-    @property
-    def controls(self) -> dict[str, str]:
-        """WHO → name of everything but the model."""
-        return {who: name for who, name in self.names.items() if who != "test"}
+    blocks: str = ""
+    """What is resampled for the intervals, such as ``16 places``."""
+    protocol: str = ""
+    """Whose 8-bit images were scored too; empty = nobody's."""

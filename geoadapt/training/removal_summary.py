@@ -6,6 +6,7 @@ In: RemovalScores. Out: ``WHO/METRIC/REGION[/BAND]`` with intervals and paired g
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,12 @@ from geoadapt.metrics import reliability
 from geoadapt.metrics.reliability import COUNT, ERROR, SCALE
 from geoadapt.metrics.restoration import RestorationSums, finish
 from geoadapt.metrics.restoration_compare import compare_restorations
+from geoadapt.metrics.stretched import compare_stretched
 from geoadapt.training.removal_scoring import RemovalScores
-from geoadapt.training.removal_story import Curve
+from geoadapt.training.removal_story import Curve, RemovalStory
 from geoadapt.training.results import MODEL
 
-__all__ = ["BINS", "doubt_curves", "summarise_removal"]
+__all__ = ["BINS", "doubt_curves", "removal_story", "summarise_removal"]
 
 BINS = 10
 """Of the share that is hidden."""
@@ -38,9 +40,32 @@ def summarise_removal(found: RemovalScores, *, draws: int, seed: int) -> dict[st
     flat |= {f"{MODEL}/unseen/masked": unseen / max(asked, 1.0), f"{MODEL}/samples": float(len(found.hidden))}
     for who, sums_of_scale in found.scales.items():
         flat |= {f"{who}/{key}/masked": value for key, value in _of_scale(sums_of_scale).items()}
+    if len(found.left_out):
+        flat |= {
+            f"{MODEL}/scale_ratio_left_out_low/masked": float(found.left_out.min()),
+            f"{MODEL}/scale_ratio_left_out_high/masked": float(found.left_out.max()),
+            f"{MODEL}/calibration_places": float(len(found.left_out)),
+        }
+    if found.stretched:
+        flat |= compare_stretched(_whole(found), found.places, model=MODEL, draws=draws, seed=seed)
     if MODEL in found.scales:
         flat[f"{MODEL}/aurc_perfect/masked"] = float(reliability.aurc(found.errors.sum(0)))
     return flat
+
+
+def removal_story(found: RemovalScores, metrics: Mapping[str, float], **told: Any) -> RemovalStory:
+    """What a page tells of a test; ``told`` is what the scores do not hold."""
+    curve, risks = doubt_curves(found)
+    return RemovalStory(
+        channels=found.channels,
+        metrics=metrics,
+        examples=found.examples,
+        reliability=curve,
+        risks=risks,
+        blocks=found.blocks,
+        protocol=found.protocol,
+        **told,
+    )
 
 
 def doubt_curves(found: RemovalScores) -> tuple[Curve | None, Mapping[str, Curve]]:
@@ -54,6 +79,11 @@ def doubt_curves(found: RemovalScores) -> tuple[Curve | None, Mapping[str, Curve
         "a perfect order": reliability.risk_coverage(found.errors.sum(0)),
     }
     return (told.predicted, told.observed), orders
+
+
+def _whole(found: RemovalScores) -> dict[str, Mapping[str, Floats]]:
+    """Without who leaves pixels missing that others restore: its images are rarely whole."""
+    return {who: scores for who, scores in found.stretched.items() if who not in found.partial}
 
 
 def _by_hidden(sums: RestorationSums, hidden: Floats) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from geoadapt.metrics.segmentation import Counts, bootstrap, iou, mean_iou, scor
 from geoadapt.metrics.selective import aurc, least_aurc
 from geoadapt.training.scoring import SceneScore
 
-__all__ = ["MODEL", "RunResult", "join_curves", "jsonable", "summarise"]
+__all__ = ["MODEL", "RunResult", "join_curves", "jsonable", "summarise", "write_metrics"]
 
 MODEL = "test"
 """WHO stands for the model under test; every other WHO is a control's name."""
@@ -86,6 +87,12 @@ def _doubt_metrics(scenes: Sequence[SceneScore], *, draws: int, seed: int) -> di
 def jsonable(metrics: Mapping[str, float]) -> dict[str, float | None]:
     """The metrics in order, what is not a number as null."""
     return {key: (value if np.isfinite(value) else None) for key, value in sorted(metrics.items())}
+
+
+def write_metrics(folder: Path, metrics: Mapping[str, float]) -> None:
+    """``metrics.json`` in a run folder, which is made where it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "metrics.json", json.dumps(jsonable(metrics), indent=2) + "\n")
 
 
 def join_curves(newest: Path, target: Path) -> None:

@@ -10,12 +10,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
 from geoadapt.bundle import BundleCard, save_bundle
-from geoadapt.cubes.classes import ClassInfo
 from geoadapt.fields.survey import Survey
 from geoadapt.model import AdaptedModel
+from geoadapt.training.card import card_of, note_of
 from geoadapt.training.controls import CONTROLS, Control, choose_controls
 from geoadapt.training.kinds import Kind
 from geoadapt.training.loop import FitResult
@@ -32,14 +30,13 @@ Scored = Mapping[str, list[SceneScore]]
 
 
 def _own(setting: Setting, model: AdaptedModel, result: FitResult) -> Control:
-    job = setting.job
     return Control(
         module_scorer(model, setting.data.channels, setting.device),
         model.spec.multiple,
         None,
         result,
         model.count().trainable,
-        f"{job.backbone.name} with {job.adapter.name} and the {job.head.name} head: {model.count()}",
+        note_of(setting.job, model.count()),
     )
 
 
@@ -118,26 +115,16 @@ def _card(
     job = setting.job
     seen: Survey = setting.survey
     rule = entries["rule"].stored if "rule" in entries else None
-    classes: tuple[ClassInfo, ...] = setting.task.classes
-    kept = {k: v for k, v in metrics.items() if k.startswith(f"{MODEL}/") and np.isfinite(v)}
-    return BundleCard(
-        name=f"{job.task.name}-{job.backbone.name}-{job.adapter.name}",
-        task=job.task.name,
-        backbone={**asdict(job.backbone), "weights": None},
-        adapter=asdict(getattr(model.attached, "settings", job.adapter)),
-        head=asdict(job.head),
-        source=model.source.as_plain(),
+    return card_of(
+        job,
+        model,
+        setting.data,
+        metrics,
+        command,
         channels=setting.data.channels,
-        units="reflectance",
-        mean=tuple(float(v) for v in seen.mean),
-        std=tuple(float(v) for v in seen.std),
-        classes=classes,
-        metrics=kept,
-        data=setting.data.note,
-        seed=job.seed,
-        command=command,
-        licence=model.source.licence,
-        simulated=setting.data.simulated,
+        mean=seen.mean,
+        std=seen.std,
+        classes=setting.task.classes,
         rule=None if rule is None else {"blue": getattr(rule, "threshold")},  # noqa: B009
         threshold=job.infer.threshold,
         chip=job.train.chip,

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
 from geoadapt.adapters.attach import probe
-from geoadapt.config import JobConfig, RuntimeConfig
+from geoadapt.config import JobConfig, RuntimeConfig, TrainConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS
 from geoadapt.fields.chips import BlockChips, Collate
+from geoadapt.fields.loaders import Loaders
 from geoadapt.fields.scenes import Dataset
 from geoadapt.fields.survey import Survey, survey
 from geoadapt.heads.inputs import HeadInputs
@@ -31,7 +35,17 @@ from geoadapt.training.loop import FitResult, ParameterGroup, fit
 from geoadapt.training.precision import chosen_precision
 from geoadapt.training.start import bundle_to_start_from, start_from
 
-__all__ = ["Setting", "build_for", "fit_adapted", "prepare", "settle"]
+__all__ = [
+    "Setting",
+    "build_for",
+    "check_chip",
+    "fit_adapted",
+    "fit_module",
+    "parameter_groups",
+    "prepare",
+    "refuse_segmentation_keys",
+    "settle",
+]
 
 log = logging.getLogger(__name__)
 
@@ -89,13 +103,40 @@ def settle(runtime: RuntimeConfig) -> RuntimeConfig:
 def build_for(setting: Setting, job: JobConfig) -> AdaptedModel:
     """The model that ``job`` describes, where it will run; raises GeoadaptError where it cannot take the chips."""
     model = build_model(job.backbone, job.adapter, job.head, setting.inputs, setting.data.channels, job.seed)
+    check_chip(model, job)
+    return model.to(setting.device)
+
+
+def check_chip(model: AdaptedModel, job: JobConfig) -> None:
+    """Raise GeoadaptError where the model cannot take the job's chips."""
     multiple, chip = model.spec.multiple, job.train.chip
     if chip % multiple:
         near = max(1, round(chip / multiple)) * multiple
         raise GeoadaptError(
             "train.chip", f"{chip} px is no multiple of the {multiple} px of {job.backbone.name}", f"choose {near}"
         )
-    return model.to(setting.device)
+
+
+def refuse_segmentation_keys(train: TrainConfig) -> None:
+    """Raise GeoadaptError for keys that only segmentation takes."""
+    if train.select != "validation" or train.start or train.cache:
+        raise GeoadaptError("train", "select, start and cache are for segmentation", "leave them as they are")
+
+
+def fit_module(
+    setting: Any,
+    module: nn.Module,
+    groups: list[ParameterGroup],
+    job: JobConfig,
+    name: str,
+    loaders: Callable[[int], Loaders],
+) -> FitResult:
+    """Train a module that gives what the setting's task takes, on batches of its own; it ends with its best weights."""
+    where = setting.folder / name
+    result = fit(module, groups, setting.task, None, job.train, setting.job.runtime, job.seed, where, loaders=loaders)
+    module.eval()
+    module.to(setting.device)
+    return result
 
 
 def fit_adapted(setting: Setting, job: JobConfig, name: str) -> tuple[AdaptedModel, FitResult]:

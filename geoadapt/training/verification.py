@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.forecaster import Forecaster
-from geoadapt.fields.history import History, forecast_batch
+from geoadapt.fields.history import Dates, History
+from geoadapt.inference.rollout import rollout
+from geoadapt.inference.verifying import Values, Verifying
 from geoadapt.metrics.accumulate import Accumulator
 from geoadapt.metrics.catalogue import finish
 from geoadapt.metrics.events import Event
@@ -70,56 +72,79 @@ def verify_entries(
         raise GeoadaptError(
             history.name, f"no test date has {frames} past states before it", "name other years, or a longer archive"
         )
-    hours = history.step / np.timedelta64(1, "h")
-    leads = (np.arange(1, steps + 1) * history.step).astype("timedelta64[ns]")
-    kept: dict[str, Statistics] = {}
+    leads = np.arange(1, steps + 1) * history.step
     boxes = {**(regions or {}), **{event.name: event.box for event in events}}
-    squares = np.zeros((2, steps, *history.states.shape[1:]))
+    kept: dict[str, Statistics] = {}
+    maps = np.full((steps, *history.states.shape[1:]), np.nan)
     example: ForecastExample | None = None
     chosen = int(places[len(places) // 3])
-    # where no training date had a value nobody can say what comes
     seen = climatology.climatology.known.cpu().numpy()
+
+    def usual(times: Dates) -> Values:
+        """What is usual (b, c, h, w) at dates (b,)."""
+        found = climatology.usual(torch.from_numpy(times.astype("datetime64[s]").astype(np.int64)))
+        return np.broadcast_to(found.float().cpu().numpy(), (len(times), *history.states.shape[1:]))
+
     for who, entry in entries.items():
         sums = Accumulator(
-            history.channels, history.latitude, history.longitude, leads, (*SCORES, *SPECTRA), weights, boxes
+            history.channels,
+            history.latitude,
+            history.longitude,
+            leads.astype("timedelta64[ns]"),
+            (*SCORES, *SPECTRA),
+            weights,
+            boxes,
         )
-        for start in range(0, len(places), BATCH):
-            index = places[start : start + BATCH]
-            batch = forecast_batch(history, index, frames, 0).to(device)
-            _, ahead = history.around(index, 1, steps)
-            shown: list[NDArray[np.float32]] = []
-            with torch.inference_mode():
-                for lead, state in enumerate(entry.states(batch, steps)):
-                    asked = (ahead[:, lead] >= 0) & test[ahead[:, lead]]
-                    values = state.float().cpu().numpy()
-                    if chosen in index:
-                        shown.append(values[int(np.flatnonzero(index == chosen)[0])])
-                    if not asked.any():
-                        continue
-                    true = np.asarray(history.states[ahead[asked, lead]], np.float32)
-                    when = history.times[ahead[asked, lead]]
-                    usual = climatology.usual(torch.from_numpy(when.astype("datetime64[s]").astype(np.int64)))
-                    usual_values = np.broadcast_to(usual.float().cpu().numpy(), true.shape)
-                    known = np.isfinite(true) & seen
-                    truth = np.where(known, true, 0.0)
-                    sums.add(
-                        history.times[index[asked]].astype("datetime64[ns]"),
-                        lead,
-                        values[asked],
-                        truth,
-                        usual_values,
-                        mask=known,
-                    )
-                    if who == model:
-                        squares[0, lead] += np.where(known, (values[asked] - truth) ** 2, 0.0).sum(0)
-                        squares[1, lead] += known.sum(0)
-            if who == model and shown:
-                example = _example(history, chosen, np.stack(shown))
+        scores = _Scores(sums, history, test, leads, seen, maps=who == model)
+        verify = Verifying(scores.add, history, leads, climatology=usual)
+        shown: list[Values] = []
+        for state in rollout(entry, history, history.times[places], leads, batch=BATCH, device=device, gaps=True):
+            verify(state)
+            shown += list(state.values[state.init_times == history.times[chosen]])
+        if who == model:
+            maps, example = scores.mean_squares(), _example(history, chosen, np.stack(shown))
         kept[who] = sums.statistics()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        maps = squares[0] / squares[1]
-    told = tuple(round(float((i + 1) * hours)) for i in range(steps))
+    told = tuple(round(float(lead / np.timedelta64(1, "h"))) for lead in leads)
     return VerifiedEntries(kept, told, maps, example, tuple(events))
+
+
+class _Scores:
+    """Takes each lead as it is verified: what is not of the test, or nobody can know, does not count."""
+
+    def __init__(
+        self,
+        sums: Accumulator,
+        history: History,
+        test: NDArray[np.bool_],
+        leads: NDArray[np.timedelta64],
+        seen: NDArray[np.bool_],
+        *,
+        maps: bool,
+    ) -> None:
+        """``seen`` (c, h, w): where no training date had a value nobody can say what comes; ``maps``: keep them too."""
+        self._sums, self._history, self._test, self._leads, self._seen = sums, history, test, leads, seen
+        self._squares = np.zeros((2, len(leads), *history.states.shape[1:])) if maps else None
+
+    def add(
+        self, init_times: Dates, lead: int, forecast: Values, truth: Values, usual: Values, mask: object = None
+    ) -> None:
+        """Forecasts of ``init_times`` (b,) at one lead; ``truth`` is NaN where it is missing."""
+        asked = self._test[self._history.places(init_times + self._leads[lead])]
+        if not asked.any():
+            return
+        known = np.isfinite(truth[asked]) & self._seen
+        true = np.where(known, truth[asked], 0.0)
+        dates = init_times[asked].astype("datetime64[ns]")
+        self._sums.add(dates, lead, forecast[asked], true, usual[asked], mask=known)
+        if self._squares is not None:
+            self._squares[0, lead] += np.where(known, (forecast[asked] - true) ** 2, 0.0).sum(0)
+            self._squares[1, lead] += known.sum(0)
+
+    def mean_squares(self) -> NDArray[np.float64]:
+        """Mean squared error (lead, c, h, w), NaN where nothing counted; only where maps are kept."""
+        assert self._squares is not None
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(self._squares[0] / self._squares[1])
 
 
 def summarise_forecasts(found: VerifiedEntries, *, draws: int, seed: int) -> dict[str, float]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from geoadapt.adapters.attach import attach, probe
-from geoadapt.adapters.config import LoraConfig
+from geoadapt.adapters.config import FullConfig, LoraConfig
 from geoadapt.backbones.config import PmaaConfig
 from geoadapt.backbones.pmaa import PmaaRestorer, build, build_restorer, load_teacher
 from geoadapt.backbones.pmaa_network import Discriminator, Generator, teacher
@@ -197,6 +197,7 @@ def test_it_learns_to_restore() -> None:
     given = series(1, 3, 32, 32)
     field = given.inputs["optical"]
     truth = field.values[:, 1:2, [2, 1, 0, 3]]
+    torch.manual_seed(0)  # of what it drops
     restorer = build_restorer(replace(CONFIG, fusion="coarse"))
     optimizer = torch.optim.AdamW(restorer.parameters(), lr=1e-2)
     errors = []
@@ -279,3 +280,45 @@ def test_the_last_u_net_alone_can_be_adapted() -> None:
 def test_what_cannot_be_is_said(changes: dict[str, object], words: str) -> None:
     with pytest.raises(GeoadaptError, match=words):
         PmaaConfig(**changes)  # type: ignore[arg-type]
+
+
+def test_within_its_samples_span_it_follows_brightness_and_contrast() -> None:
+    given = series(1, 3)
+    field = given.inputs["optical"]
+    brighter = changed(given, values=0.1 + 0.5 * field.values)
+    published, own = (build_restorer(replace(CONFIG, scaling=way)).eval() for way in ("reflectance", "sample"))
+    torch.testing.assert_close(own.seen(brighter), own.seen(given), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(image(own, brighter), 0.1 + 0.5 * image(own, given), atol=1e-4, rtol=1e-4)
+    off = image(published, brighter) - (0.1 + 0.5 * image(published, given))
+    assert float(off.abs().mean()) > 0.02
+    assert field.valid is not None
+    assert float(own.seen(given).movedim(2, -1)[field.valid[:, :, [2, 1, 0, 3]].movedim(2, -1)].abs().mean()) < 0.5
+
+
+def test_the_span_is_that_of_the_outputs_channels() -> None:
+    whole = build_restorer(replace(CONFIG, scaling="sample")).eval()
+    part = build_restorer(replace(CONFIG, scaling="sample", outputs=("nir", "red"))).eval()
+    for restorer in (whole, part):
+        restorer.begin(torch.full((4,), 0.2))
+        restorer.network.output_layer[0].weight.data.zero_()  # type: ignore[union-attr, operator]
+    torch.testing.assert_close(image(part, series()), image(whole, series())[:, :, [3, 0]])
+
+
+def test_it_begins_where_land_usually_is() -> None:
+    drawn, begun = (build_restorer(replace(CONFIG, outputs=("nir", "red"))).eval() for _ in range(2))
+    begun.begin(torch.tensor([0.1, 0.2, 0.3, 0.4]))
+    usual = torch.tensor([0.4, 0.1])
+    before, layer = (r.network.output_layer[0] for r in (drawn, begun))
+    torch.testing.assert_close((torch.tanh(layer.bias) + 1) / 2, usual)  # type: ignore[arg-type]
+    torch.testing.assert_close(layer.weight, 0.1 * before.weight)  # type: ignore[operator]
+    far, near = (float((image(r, series()).mean((0, 1, 3, 4)) - usual).abs().mean()) for r in (drawn, begun))
+    assert near < 0.2 * far
+
+
+def test_what_is_trained_drops_features_in_training() -> None:
+    attached = attach(build(CONFIG), FullConfig())
+    given = series(1)
+    with torch.no_grad():
+        expected = attached.backbone.eval()(given).maps[0]
+        assert torch.equal(attached.backbone(given).maps[0], expected)
+        assert not torch.equal(attached.backbone.train()(given).maps[0], expected)

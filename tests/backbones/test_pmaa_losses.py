@@ -57,3 +57,14 @@ def test_masks_are_compared_date_by_date() -> None:
 def test_an_adversarys_aim_may_differ_by_sample() -> None:
     scores = torch.tensor([1.0, 3.0])[:, None, None, None]
     assert float(adversarial(scores, torch.tensor([1.0, 2.0])[:, None, None, None])) == pytest.approx(0.5)
+
+
+def test_only_what_is_known_counts() -> None:
+    scores, truth = torch.ones(1, 1, 7, 7), torch.zeros(1, 3, 8, 8)
+    image = torch.full_like(truth, 0.02)
+    known = torch.zeros_like(truth, dtype=torch.bool)
+    known[..., :2] = True
+    image[..., 2:] = 9.0
+    assert float(generator_loss(scores, image, truth, (), (), known=known)) == pytest.approx(2.0, rel=1e-5)
+    assert float(auxiliary([image, image], truth, known)) == pytest.approx(0.04, rel=1e-5)
+    assert float(generator_loss(scores, image, truth, (), (), known=torch.zeros_like(known))) == 0

@@ -257,12 +257,43 @@ def test_best_pixel_is_the_nearest_clear_date_or_the_medoid() -> None:
     assert composite(values, clear, times, "best_pixel", np.datetime64("2020-02-10"))[2] == 0, "with all its bands"
 
 
-def test_archive_composites_in_blocks_equal_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("limit", ["AT_ONCE", "SORTED_AT_ONCE"])
+def test_archive_composites_in_blocks_equal_the_whole(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
     parts = archive(3)
     whole = {method: composite(*parts, method)[0] for method in METHODS}
-    monkeypatch.setattr("geoadapt.baselines.composites_archive.AT_ONCE", 1)
+    monkeypatch.setattr(f"geoadapt.baselines.composites_archive.{limit}", 1)
     for method, image in whole.items():
         np.testing.assert_array_equal(composite(*parts, method)[0], image)
+
+
+@pytest.mark.parametrize("dates", range(1, 13))
+def test_medians_of_few_dates_and_of_many_are_one_to_the_last_bit(monkeypatch: pytest.MonkeyPatch, dates: int) -> None:
+    rng = np.random.default_rng(dates)
+    values = rng.normal(0, 0.2, (dates, 2, 9, 7)).astype(np.float32)
+    values[rng.random(values.shape) < 0.1] = np.nan
+    valid = np.isfinite(values) & (rng.random(values.shape) < 0.5)
+    expected = np.full(values.shape[1:], np.nan, np.float32)
+    seen = valid.any(axis=0)
+    expected[seen] = np.nanmedian(np.where(valid, values, np.float32(np.nan))[:, seen], axis=0)
+    for few in (0, dates):
+        monkeypatch.setattr("geoadapt.baselines.composites_archive.FEW", few)
+        found = masked_median(values, valid)
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, expected)
+
+
+@given(seed=st.integers(0, 999), dates=st.integers(1, 8))
+@settings(max_examples=15, deadline=None)
+def test_best_pixel_is_the_same_where_the_median_is_told(seed: int, dates: int) -> None:
+    values, clear, times = archive(seed, dates)
+    middle = composite(values, clear, times, "median")[0]
+    for told, found in zip(
+        composite(values, clear, times, "best_pixel", middle=middle),
+        composite(values, clear, times, "best_pixel"),
+        strict=True,
+    ):
+        assert told is not None and found is not None
+        np.testing.assert_array_equal(told, found)
 
 
 def test_no_date_gives_an_empty_image_and_wrong_questions_are_told() -> None:

@@ -20,7 +20,7 @@ def test_the_benchmark_ends_with_its_ratios(
     shown = capsys.readouterr().out
     last = json.loads(shown.splitlines()[-1])
     assert last["name"] == "stack" and set(last["ratios"]) == set(stack.LIMITS)
-    assert "simulated" in shown and "64 × 32" in shown
+    assert "simulated" in shown and "16 × 32" in shown and "32 × 32" in shown
 
 
 def test_simulated_stacks_have_clouds_that_move(tmp_path: Path) -> None:

@@ -154,6 +154,26 @@ def test_the_tiles_most_worth_labelling_are_named_a_line_each(here: Path, capsys
     assert len(json.loads((here / "out" / "propose.geojson").read_text())["features"]) == 2
     assert main([*words, "--propose", "99"]) == 1
     assert "6 tiles most worth labelling next (all there are; 99 were asked for)" in capsys.readouterr().out
+    assert main([*words, "--propose", "1"]) == 1
+    assert "1 tile most worth labelling next; see" in capsys.readouterr().out
+
+
+def test_the_tiles_most_worth_labelling_are_in_the_json_too(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a.tif", "c.tif"):
+        _write(here / name)
+    (here / "bad.tif").write_bytes(b"II*\0 and no more")
+    words = ["predict", "a.tif", "bad.tif", "c.tif", "-b", "b", "-o", "out", "infer.tile=16", "infer.overlap=8"]
+    assert main([*words, "--propose", "3", "--json"]) == 1
+    said = {result["name"]: result for result in json.loads(capsys.readouterr().out)}
+    features = json.loads((here / "out" / "propose.geojson").read_text())["features"]
+    tiles = sorted((tile for result in said.values() for tile in result["proposed"]), key=lambda tile: tile["rank"])
+    assert [tile["rank"] for tile in tiles] == [1, 2, 3]
+    assert [(t["scene"], t["row"], t["col"]) for t in tiles] == [
+        (f["properties"]["scene"], f["properties"]["row"], f["properties"]["col"]) for f in features
+    ]
+    assert said["bad"]["proposed"] == [] and "failed" in said["bad"]["not_asked"] and said["a"]["not_asked"] is None
+    assert main([*words, "--json"]) == 1
+    assert all("proposed" not in result for result in json.loads(capsys.readouterr().out))
 
 
 def test_without_a_bundle_the_one_that_ships_is_run_with_the_weights_that_ship(
@@ -199,7 +219,7 @@ def test_a_dry_run_says_what_each_scene_needs_and_which_would_fail(
     card.channels = ("blue", "swir16")
     assert main(words) == 1
     shown = capsys.readouterr()
-    assert "swir16" in shown.err and "1 scenes, of which 1 would fail" in shown.out
+    assert "swir16" in shown.err and "1 scene, of which 1 would fail" in shown.out
     (here / "text.gpkg").write_text("no polygons")
     assert main([*words, "--aoi", "text.gpkg"]) == 1
     assert "no vector file that can be read" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from data_pipelines import PIPELINES
 from geoadapt.cli import main
 from geoadapt.cli.costs import simulation_cost
 from geoadapt.errors import GeoadaptError
@@ -39,9 +40,24 @@ def test_of_mixed_data_the_part_that_can_be_made_is_made(
     monkeypatch.chdir(tmp_path)
     words = ["prepare", "data=mixed", "data.simulated={scenes: 1, size: 64, root: sim}"]
     assert main([*words, "--dry-run"]) == 0
-    assert "make      1 scenes of 64 × 64 px in sim" in capsys.readouterr().out
+    assert "make      1 scene of 64 × 64 px in sim" in capsys.readouterr().out
     assert main(words) == 0
-    assert "1 scenes in sim: simulated_0_00_" in capsys.readouterr().out
+    assert "1 scene in sim: simulated_0_00_" in capsys.readouterr().out
+
+
+def test_every_kind_of_data_is_called_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    series = ["data=simulated_series", "data.train=1", "data.val=1", "data.test=1", "data.size=64", "data.dates=6"]
+    assert main(["prepare", *series, f"data.root={tmp_path / 'series'}"]) == 0
+    assert f"3 simulated places in {tmp_path / 'series'}: " in capsys.readouterr().out
+    planets = ["data=simulated_weather", "data.members=1", "data.years=1", f"data.root={tmp_path / 'planets'}"]
+    assert main(["prepare", *planets, "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "make      1 simulated planet of 1 year, every 24 h" in said and "where it is not there yet" in said
+    monkeypatch.setitem(PIPELINES, "simulated_weather", lambda config: ["member_00.zarr"])
+    assert main(["prepare", *planets]) == 0
+    assert f"1 simulated planet in {tmp_path / 'planets'}: member_00.zarr" in capsys.readouterr().out
 
 
 def test_the_cost_grows_with_scenes_and_pixels() -> None:

@@ -85,7 +85,7 @@ def test_a_safe_folder_without_images_says_so(tmp_path: Path) -> None:
     product = synth.write_safe(tmp_path, bands=("B02",))
     for image in product.rglob("*.jp2"):
         image.unlink()
-    with pytest.raises(GeoadaptError, match="names 1 images, none of which is there"):
+    with pytest.raises(GeoadaptError, match="names 1 image, and none is there"):
         open_scene(product)
 
 

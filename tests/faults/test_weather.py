@@ -41,7 +41,7 @@ def test_19_a_date_that_occurs_twice_is_named_or_the_first_is_kept(tmp_path: Pat
     kept = open_weather(path, duplicates="first")
     np.testing.assert_array_equal(kept["time"], made["time"])
     np.testing.assert_array_equal(kept["temperature"][2], made["temperature"][2])
-    assert "1 dates occurred twice" in kept.attrs["notes"]
+    assert "1 date occurred twice" in kept.attrs["notes"]
 
 
 def test_19_a_date_in_two_files_is_the_first_files(tmp_path: Path) -> None:

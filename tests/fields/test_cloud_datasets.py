@@ -114,7 +114,7 @@ def test_a_label_of_another_size_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "values", "problem"),
     [
-        ("img_dir/train/urban_0.png", np.zeros((1, 40, 48), np.uint8), "has 1 bands of uint8"),
+        ("img_dir/train/urban_0.png", np.zeros((1, 40, 48), np.uint8), "has 1 band of uint8"),
         ("img_dir/train/urban_0.png", np.zeros((3, 40, 48), np.uint16), "has 3 bands of uint16"),
         ("ann_dir/train/urban_0.png", np.zeros((3, 40, 48), np.uint8), "has 3 bands"),
     ],
@@ -136,7 +136,7 @@ def test_prepare_says_what_to_download_and_what_it_found(tmp_path: Path, capsys:
     assert "download GF12MS_WHU, Gaofen-2" in said and "img_dir/train/NAME.png" in said
     look_alike(tmp_path / "gf2", "gf12ms_whu_gf2", images=12)
     assert main(words) == 0
-    assert "24 scenes in" in (said := capsys.readouterr().out) and "train/urban_0" in said and "…" in said
+    assert "24 images in" in (said := capsys.readouterr().out) and "train/urban_0" in said and "…" in said
 
 
 def test_prepare_finds_a_lone_file_an_empty_folder_and_an_unknown_label(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_prepare_finds_a_lone_file_an_empty_folder_and_an_unknown_label(tmp_path
     with pytest.raises(GeoadaptError, match=r"holds the values \[2\]; hrc_whu has \[0, 1\]"):
         data_pipelines.ensure(config("hrc_whu", root))
     (root / "ann_dir/train/urban_1.png").unlink()
-    with pytest.raises(GeoadaptError, match=r"1 files of train have no partner, first ann_dir/train/urban_1\.png"):
+    with pytest.raises(GeoadaptError, match=r"1 file of train without a partner, first ann_dir/train/urban_1\.png"):
         data_pipelines.ensure(config("hrc_whu", root))
     for path in (root / "img_dir/train").iterdir():
         path.unlink()

@@ -185,7 +185,7 @@ def test_sen12mscr_pairs_of_scenes_with_radar(tmp_path: Path) -> None:
     batch = val_batches(test_samples(data.test, (), SIDE, 0), 2)[0]
     assert set(batch.inputs) == {"optical", "radar"}
     (tmp_path / "ROIs1158_spring_s1" / "s1_1" / "ROIs1158_spring_s1_1_p31.tif").unlink()
-    with pytest.raises(GeoadaptError, match="1 Sentinel-1 partners are missing, first of ROIs1158_spring_1_p31"):
+    with pytest.raises(GeoadaptError, match="lacks 1 Sentinel-1 partner, first of ROIs1158_spring_1_p31"):
         made("sen12mscr", tmp_path)
 
 

@@ -29,7 +29,7 @@ def test_the_same_seed_splits_the_same_way_and_another_one_another_way():
 
 
 def test_too_small_a_scene_says_how_many_blocks_it_has():
-    with pytest.raises(GeoadaptError, match="30×20 px has 1 blocks of 64 px, 2 sides"):
+    with pytest.raises(GeoadaptError, match="30×20 px has 1 block of 64 px, 2 sides"):
         split_blocks(30, 20, 64, {"val": 0.2, "train": 0.8}, 0)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import warnings
+from collections import Counter
 from dataclasses import replace
+from itertools import groupby, product
 from pathlib import Path
 from typing import Any
 
@@ -381,9 +383,18 @@ def test_an_output_inside_of_the_stack_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "in" / "out").exists()
 
 
-@pytest.mark.parametrize(("height", "width", "tile", "margin"), [(40, 50, 16, 4), (600, 1100, 256, 32), (5, 3, 16, 8)])
-def test_blocks_cover_every_pixel_once_and_come_square_by_square(
-    height: int, width: int, tile: int, margin: int
+@pytest.mark.parametrize(
+    ("height", "width", "tile", "margin", "most"),
+    [
+        (40, 50, 16, 4, 12),
+        (1100, 1600, 256, 32, 4),
+        (1100, 1600, 256, 0, 1),
+        (1100, 1600, 512, 32, 9),
+        (5, 3, 16, 8, 1),
+    ],
+)
+def test_blocks_cover_every_pixel_once_and_have_squares_decoded_few_times(
+    height: int, width: int, tile: int, margin: int, most: int
 ) -> None:
     times = np.zeros((height, width), int)
     blocks = plan_blocks(height, width, tile, margin)
@@ -395,8 +406,23 @@ def test_blocks_cover_every_pixel_once_and_come_square_by_square(
         part = np.zeros((reads.height, reads.width))[block.inner]
         assert part.shape == (fills.height, fills.width)
     assert (times == 1).all()
-    squares = [(block.fills.row // 512, block.fills.col // 512) for block in blocks]
-    assert len(set(squares)) == sum(a != b for a, b in zip(squares, [None, *squares], strict=False))
+    assert [block.index for block in blocks] == list(range(len(blocks)))
+    together = [window for window, _ in groupby(block.together for block in blocks)]
+    assert len(together) == len(set(together)), "what is read at once is read once"
+    for block in blocks:
+        whole, own = block.together, block.reads
+        assert whole.row <= own.row and own.row + own.height <= whole.row + whole.height
+        assert whole.col <= own.col and own.col + own.width <= whole.col + whole.width
+        assert max(whole.height, whole.width) <= max(2 * tile if 2 * tile <= 512 else tile, 1) + 2 * margin
+    decoded: Counter[tuple[int, int]] = Counter()
+    last: set[tuple[int, int]] = set()
+    for window in together:
+        rows = range(window.row // 512, (window.row + window.height - 1) // 512 + 1)
+        cols = range(window.col // 512, (window.col + window.width - 1) // 512 + 1)
+        touched = set(product(rows, cols))
+        decoded.update(touched - last)
+        last = touched if len(touched) == 1 else set()  # one square of all dates is what the cache holds
+    assert max(decoded.values()) <= most
 
 
 def test_names_and_dates_of_any_kind() -> None:

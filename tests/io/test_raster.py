@@ -96,7 +96,7 @@ def test_a_given_nodata_holds_only_where_the_file_has_none(tmp_path: Path, path:
 
 
 def test_wrong_numbers_of_names_or_bands_are_named(path: Path) -> None:
-    with pytest.raises(GeoadaptError, match="4 bands, 2 names"):
+    with pytest.raises(GeoadaptError, match="4 bands, names were given for 2"):
         RasterSource(path, names=("a", "b"))
     with pytest.raises(GeoadaptError, match=r"has 4 bands, wanted positions \[7\]"):
         RasterSource(path, bands=[7])

@@ -19,6 +19,8 @@ class SmallSeriesConfig:
     name: str = "small_series"
     truth: bool = True
     channels: tuple[str, ...] = CHANNELS
+    side: int = 32
+    """[px]"""
 
 
 def series(name: str, seed: int, side: int = 32, dates: int = 6, truth: bool = True) -> Series:
@@ -40,7 +42,7 @@ def series(name: str, seed: int, side: int = 32, dates: int = 6, truth: bool = T
 def build(config: SmallSeriesConfig, seed: int) -> SeriesData:
     """Other places for training, validation and test."""
     parts = [
-        tuple(series(f"{part}{i}", 10 * k + i, truth=config.truth) for i in range(count))
+        tuple(series(f"{part}{i}", 10 * k + i, config.side, truth=config.truth) for i in range(count))
         for k, (part, count) in enumerate((("train", 3), ("val", 1), ("test", 2)))
     ]
     return SeriesData(*parts, CHANNELS, "made for tests", simulated=True)

@@ -23,7 +23,8 @@ from geoadapt.tasks import cloud_segmentation, processes
 from geoadapt.tasks.cloud_segmentation import CloudSegmentation
 from geoadapt.tasks.config import CloudSegmentationConfig
 from geoadapt.tasks.losses import IGNORE, LOSSES
-from geoadapt.training.loop import Fit, ParameterGroup, _leaves_some_out, draw
+from geoadapt.training.feeding import draw
+from geoadapt.training.loop import Fit, ParameterGroup, _leaves_some_out
 from tests.folders import ROOT
 from tests.tiny import TINY_WORDS
 from tests.training.small import dataset, labelled
@@ -259,8 +260,8 @@ def test_what_a_module_draws_depends_on_the_step_and_the_place_in_the_whole_batc
 
     config = TrainConfig(steps=1, batch=4, chip=32)
     batch, module = next(iter(make_loaders(dataset(), config, 0, world=2, rank=1).train)), Drawing()
-    monkeypatch.setattr("geoadapt.training.loop.world", lambda: 2)
-    monkeypatch.setattr("geoadapt.training.loop.rank", lambda: 1)
+    monkeypatch.setattr("geoadapt.training.feeding.world", lambda: 2)
+    monkeypatch.setattr("geoadapt.training.feeding.rank", lambda: 1)
     draw(module, 5, 7, batch, 4)
     seed, step, positions, total = module.told
     assert (seed, step, list(positions), total) == (5, 7, [1, 3], 4)  # type: ignore[call-overload]

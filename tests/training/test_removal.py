@@ -26,9 +26,10 @@ from geoadapt.registry import Entry
 from geoadapt.restorer_bundle import load_restorer, load_restorer_baselines
 from geoadapt.tasks.cloud_removal import asked
 from geoadapt.training import removal, removal_controls
+from geoadapt.training.calibration import calibrate, left_out
 from geoadapt.training.removal_controls import RemovalEntry
 from geoadapt.training.removal_scoring import score_entries
-from geoadapt.training.removal_setting import calibrate, fit_restorer, prepare, restorer_of
+from geoadapt.training.removal_setting import fit_restorer, prepare, restorer_of
 from geoadapt.training.removal_summary import summarise_removal
 from geoadapt.training.run import train
 from tests.tiny import TINY
@@ -106,6 +107,7 @@ def test_the_metrics_name_everyone_by_region_and_band(ran: Ran) -> None:
     assert np.isfinite([said[f"test/{key}"] for key in ("val_mae", "aurc/masked", "scale_ratio/masked")]).all()
     assert said["test/aurc_perfect/masked"] <= said["test/aurc/masked"]
     assert any(key.startswith("linear/mae/covered_") for key in said)
+    assert "test/calibration_places" not in said, "a single place validates"
 
 
 def test_the_page_tells_who_was_compared_on_what(ran: Ran) -> None:
@@ -120,6 +122,7 @@ def test_the_page_tells_who_was_compared_on_what(ran: Ran) -> None:
         assert words in html
     for heading in ("Is it worth it?", "By band", "By how much is hidden", "Before and after", "How the fit went"):
         assert heading in html
+    assert "How the calibration holds at other places cannot be told" in html and "bootstrap over" in html
     assert "expected error" in html and "no verdict" not in html.lower()
 
 
@@ -212,6 +215,27 @@ def test_the_untrained_restorer_is_linear_interpolation_and_its_scale_is_calibra
     assert torch.allclose(made.restore(batch).image[wanted], linear.restore(batch).image[wanted], atol=1e-5)
     made.factor.copy_(calibrate(made, setting.val, 2, "cpu"))
     assert torch.allclose(calibrate(made, setting.val, 2, "cpu"), torch.ones(len(CHANNELS)), rtol=1e-4)
+
+
+class Off:
+    """It errs by as much as a place's name says, and expects 0.1 everywhere."""
+
+    channels = CHANNELS
+
+    def restore(self, batch: Batch) -> Restored:
+        assert batch.target is not None
+        true = batch.target.values[:, 0]
+        by = torch.tensor([float(where.scene) for where in batch.where])[:, None, None, None]
+        return Restored(true + by, torch.full_like(true, 0.1))
+
+
+def test_a_calibration_is_tried_on_places_that_it_has_not_seen() -> None:
+    shown = series("shown", 5)
+    nothing = np.zeros((32, 32), bool)
+    samples = [Sample(replace(shown, name=name), 2, nothing) for name in ("0.1", "0.2", "0.6") for _ in range(2)]
+    assert torch.allclose(calibrate(Off(), samples, 4, "cpu"), torch.full((len(CHANNELS),), 3.0), rtol=1e-4)
+    assert left_out(Off(), samples, 4, "cpu") == pytest.approx([0.4 / 0.1, 0.35 / 0.2, 0.15 / 0.6], rel=1e-4)
+    assert left_out(Off(), samples[:2], 4, "cpu").size == 0
 
 
 def test_the_same_seed_gives_the_same_restorer(tmp_path: Path) -> None:
