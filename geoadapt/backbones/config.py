@@ -11,6 +11,7 @@ __all__ = [
     "DlL8s2UvConfig",
     "GalileoConfig",
     "PmaaConfig",
+    "PrestoConfig",
     "PrithviEoConfig",
     "SmallEoConfig",
     "SmallWxConfig",
@@ -56,6 +57,29 @@ class GalileoConfig:
             raise GeoadaptError("backbone.patch_size", f"{self.patch_size} px", "choose 1 to 8")
         if self.window < 0:
             raise GeoadaptError("backbone.window", f"{self.window} patches", "choose 0 or more")
+
+
+@dataclass
+class PrestoConfig:
+    """Presto (Tseng 2023): a frozen encoder of each pixel's own monthly series, from several sensors."""
+
+    name: str = "presto"
+    weights: str | None = None
+    """A folder or file; None looks in GEOADAPT_WEIGHTS."""
+    random_weights: bool = False
+    """The control: the same architecture with weights drawn from ``seed``."""
+    seed: int = 0
+    location: bool = True
+    """Whether the encoder is told latitude and longitude, where they are known; in its pre-training it always was."""
+    pixels: int = 4096
+    """How many pixels are computed at a time; it bounds the memory and changes nothing else."""
+    response: str = "none"
+    """``adjust`` brings what another sensor saw to the bands of the pre-training; ``none`` takes it as it is."""
+
+    def __post_init__(self) -> None:
+        check_response(self.response)
+        if self.pixels < 1:
+            raise GeoadaptError("backbone.pixels", f"{self.pixels}", "choose 1 or more, such as 4096")
 
 
 DL_L8S2_UV_CHANNELS: dict[str, tuple[str, ...]] = {

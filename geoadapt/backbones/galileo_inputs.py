@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from geoadapt.backbones.told import months, unit_vector, vegetation_index
 from geoadapt.backbones.vit_layers import Windows
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.types import Batch, Field, ProjectedGrid
 
 __all__ = ["GROUPS", "INPUTS", "KINDS", "UNITS", "Group", "Groups", "cut_groups", "read_batch"]
-
-DEFAULT_MONTH = 5
-"""June, where the date is unknown (0-based)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +171,7 @@ def read_batch(batch: Batch, patch: int, *, location: bool = False) -> Groups:
         given = batch.inputs.get(group.source)
         if given is None:
             continue
-        picked = _ndvi(given) if name == "NDVI" else _pick(given, group)
+        picked = vegetation_index(given) if name == "NDVI" else _pick(given, group)
         if picked is not None:
             values[name], visible[name] = _arrange(*picked, group, patch)
     if not any(GROUPS[name].kind == "space_time" for name in values):
@@ -183,8 +180,8 @@ def read_batch(batch: Batch, patch: int, *, location: bool = False) -> Groups:
             "backbone", f"no channel group is complete in {held}", "give at least blue, green, red, or nir, or vv, vh"
         )
     if location and isinstance(lead.grid, ProjectedGrid) and lead.grid.centre is not None:
-        values["location"] = _unit_vector(lead.grid.centre).to(lead.values)
-    return Groups(values, _months(lead), visible)
+        values["location"] = unit_vector(*lead.grid.centre.unbind(-1)).to(lead.values)
+    return Groups(values, months(lead), visible)
 
 
 def cut_groups(groups: Groups, windows: Windows, patch: int) -> Groups:
@@ -241,17 +238,6 @@ def _pick(given: Field, group: Group) -> tuple[Tensor, Tensor | None] | None:
     return values, None if given.valid is None else given.valid[:, :, index].all(2)
 
 
-def _ndvi(given: Field) -> tuple[Tensor, Tensor | None] | None:
-    """The vegetation index (b, t, 1, h, w), 0 where nir + red is not positive; None where a channel is missing."""
-    if not {"red", "nir"} <= set(given.channels):
-        return None
-    pair = given.select(("red", "nir"))
-    red, nir = pair.values.float().unbind(2)
-    total = red + nir
-    values = torch.where(total > 0, (nir - red) / torch.where(total > 0, total, 1.0), 0.0)
-    return values.unsqueeze(2), None if pair.valid is None else pair.valid.all(2)
-
-
 def _arrange(values: Tensor, valid: Tensor | None, group: Group, patch: int) -> tuple[Tensor, Tensor | None]:
     """Values and visibility in the group's own shape: one invalid pixel hides its patch, one invalid cell its date."""
     if valid is not None and bool(valid.all()):
@@ -269,18 +255,3 @@ def _arrange(values: Tensor, valid: Tensor | None, group: Group, patch: int) -> 
         return values, None
     *lead, height, width = valid.shape
     return values, valid.reshape(*lead, height // patch, patch, width // patch, patch).all(-1).all(-2)
-
-
-def _unit_vector(centre: Tensor) -> Tensor:
-    lat, lon = torch.deg2rad(centre).unbind(-1)
-    return torch.stack([lat.cos() * lon.cos(), lat.cos() * lon.sin(), lat.sin()], -1)
-
-
-def _months(given: Field) -> Tensor:
-    shape = given.values.shape[:2]
-    if given.times is None:
-        return torch.full(shape, DEFAULT_MONTH, device=given.values.device)
-    seconds = given.times.detach().cpu().double().numpy()
-    known = np.isfinite(seconds)
-    dates = np.where(known, seconds, 0).astype("datetime64[s]").astype("datetime64[M]").astype(np.int64) % 12
-    return torch.from_numpy(np.where(known, dates, DEFAULT_MONTH)).to(given.values.device)

@@ -42,10 +42,11 @@ def _show(chosen: dict[str, dict[str, str]], as_json: bool) -> int:
     if as_json:
         print(json.dumps(chosen, indent=2, ensure_ascii=False))
         return 0
+    wide = max((len(name) for names in chosen.values() for name in names), default=0) + 2
     for group, names in chosen.items():
         print(group)
         for name, text in names.items():
-            print(f"  {name:<20}{text}")
+            print(f"  {name:<{wide}}{text}")
     return 0
 
 
