@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.coverage import SHAPES, study
+from geoadapt.leaderboard.bootstrap import Floats
+from geoadapt.leaderboard.intervals import Cell, compare, interval, resample
+
+STUDIED = {
+    "normal": ((1, 0.0), (4, 3.0), (12, 3.0)),
+    "skewed down (exponential)": ((1, 0.0), (4, 3.0), (12, 3.0)),
+    "skewed up (exponential)": ((1, 0.0), (4, 0.0)),
+    "skewed down (log-normal)": ((4, 3.0), (12, 3.0)),
+}
+
+
+def cells(values: Floats, first: int = 0) -> list[Cell]:
+    """One cell per row of values (data set, run)."""
+    seeds = tuple(range(first, first + values.shape[1]))
+    return [Cell(f"d{i}", seeds, row) for i, row in enumerate(values)]
+
+
+def noise(datasets: int, runs: int = 5, seed: int = 0) -> Floats:
+    return np.random.default_rng(seed).standard_normal((datasets, runs))
+
+
+@pytest.mark.parametrize("shape", STUDIED)
+def test_intervals_of_five_seeds_cover_the_truth_85_to_95_times_in_100(shape: str) -> None:
+    found = [study(shape, datasets, 200, apart=apart, count=400) for datasets, apart in STUDIED[shape]]
+    assert 0.85 <= np.mean([f.score for f in found]) <= 0.95
+    assert 0.85 <= np.mean([f.difference for f in found]) <= 0.95
+    assert np.mean([f.plain for f in found]) < np.mean([f.score for f in found]) - 0.03
+    assert shape in SHAPES
+
+
+def test_more_seeds_and_less_noise_make_it_narrower() -> None:
+    def width(values: Floats) -> float:
+        found = interval(resample(cells(values)))
+        return found.high - found.low
+
+    assert width(noise(4)) > width(noise(4, 40)) * 2
+    assert width(noise(4)) == pytest.approx(10 * width(0.1 * noise(4)))
+
+
+def test_the_score_is_the_interquartile_mean_of_all_runs() -> None:
+    values = np.arange(8.0).reshape(2, 4)
+    found = interval(resample(cells(values)))
+    assert found.score == pytest.approx(3.5) and found.low < 3.5 < found.high
+
+
+def test_one_seed_tells_nothing_of_its_spread() -> None:
+    found = interval(resample([*cells(noise(2)), Cell("single", (3,), np.array([0.5]))]))
+    assert np.isfinite(found.score) and np.isnan(found.low) and np.isnan(found.high)
+
+
+def test_equal_seeds_of_equal_score_have_an_interval_of_no_width() -> None:
+    found = interval(resample(cells(np.ones((2, 5)))))
+    assert (found.low, found.high) == (1.0, 1.0)
+
+
+def test_a_comparison_of_the_same_seeds_is_paired_and_sharper() -> None:
+    common = noise(4)
+    better = common + 0.1 + 0.01 * noise(4, seed=1)
+    paired = compare(cells(better), cells(common))
+    other = compare(cells(better), cells(common, first=10))
+    assert paired is not None and other is not None
+    assert paired.how == "paired by data set and seed" and other.how == "unpaired: the seeds differ"
+    assert paired.difference.high - paired.difference.low < 0.2 * (other.difference.high - other.difference.low)
+    assert paired.better > 0.99 and 0.5 < other.better < 0.9
+    assert paired.difference.low > 0 > other.difference.low
+
+
+def test_a_comparison_turned_round_is_the_same_with_the_other_sign() -> None:
+    one, two = cells(noise(3)), cells(noise(3, seed=5))
+    there, back = compare(one, two), compare(two, one)
+    assert there is not None and back is not None
+    assert there.better == pytest.approx(1 - back.better)
+    assert there.difference.low == pytest.approx(-back.difference.high)
+
+
+def test_only_common_data_sets_are_compared_and_the_others_are_named() -> None:
+    one, two = cells(noise(3)), cells(noise(2, seed=5))
+    found = compare(one, [*two, Cell("other", (0, 1), np.zeros(2))])
+    assert found is not None and found.datasets == ("d0", "d1") and found.left_out == ("d2", "other")
+    assert compare(one, [Cell("other", (0, 1), np.zeros(2))]) is None
+
+
+def test_a_seed_that_one_lacks_unpairs_its_data_set_only() -> None:
+    one, two = cells(noise(2)), cells(noise(2, seed=5))
+    two[1] = Cell("d1", (0, 1, 2, 3), two[1].values[:4])
+    found = compare(one, two)
+    assert found is not None and found.paired == ("d0",) and "1 of 2" in found.how
+
+
+def test_an_entry_against_itself_is_even() -> None:
+    found = compare(cells(noise(3)), cells(noise(3)))
+    assert found is not None and found.better == 0.5 and found.difference.low == found.difference.high == 0
+
+
+def test_probability_of_better_is_even_where_nothing_differs() -> None:
+    found = [compare(cells(noise(4, seed=s)), cells(noise(4, seed=1000 + s)), count=200) for s in range(200)]
+    sure = [c.better for c in found if c is not None]
+    assert 0.4 < np.mean(sure) < 0.6
+    assert 0.05 <= np.mean([b > 0.95 or b < 0.05 for b in sure]) <= 0.15  # one in ten by chance
