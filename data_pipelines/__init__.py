@@ -98,6 +98,23 @@ def brought(config: Any) -> list[str]:
     return check_dataset(config.name, Path(config.root), config.train_splits)
 
 
+def geobench2(config: Any) -> list[str]:
+    """A line per file of a data set of GEO-Bench-2, checked; an error says what to download."""
+    from data_pipelines.geobench2 import check_geobench2
+
+    return check_geobench2(config.dataset, Path(config.root))
+
+
+def geobench2_standin(config: Any) -> list[str]:
+    """Simulated stand-ins for GEO-Bench-2's data sets under ``config.root``, unless they are there; their keys."""
+    from data_pipelines.geobench_standins import StandinSpec, write_standins
+    from geoadapt.cubes.geobench2_table import GEOBENCH2
+
+    keys = list(GEOBENCH2) if config.dataset == "all" else [config.dataset]
+    spec = StandinSpec(config.train, config.val, config.test, config.size, config.files, config.seed)
+    return write_standins(Path(config.root), keys, spec)
+
+
 def mixed(config: Any) -> list[str]:
     """What both parts need: the simulated scenes, and what the real part's own pipeline makes or checks."""
     return [name for part in config.parts() if part.name in PIPELINES for name in PIPELINES[part.name](part)]
@@ -112,6 +129,8 @@ PIPELINES: dict[str, Callable[[Any], list[str]]] = {
     "era5": era5,
     "merra2": merra2,
     "mixed": mixed,
+    "geobench2": geobench2,
+    "geobench2_standin": geobench2_standin,
     "hrc_whu": brought,
     "gf12ms_whu_gf1": brought,
     "gf12ms_whu_gf2": brought,

@@ -95,7 +95,8 @@ class TrainConfig:
     """``all`` of the task's, ``none``, or a comma-separated choice: of rule, lda, unet, random_backbone, full_finetune
     for clouds; of temporal_mean, temporal_median, nearest_clear, linear, harmonic, last_clear, pmaa, random_backbone,
     full_finetune for their removal; of persistence, climatology, damped, eof_ridge, cnn, random_backbone,
-    full_finetune, zero_shot for forecasts."""
+    full_finetune, zero_shot for forecasts; of rule, simple, scratch, frozen_ridge, random_backbone, full_finetune for
+    labelled samples."""
     start: str | None = None
     """A bundle whose adapter and head the fit starts from; ``shipped`` is the one that comes with the package."""
     resume: str | None = None

@@ -134,7 +134,7 @@ def test_layers_below_the_models_name_no_torch(path: Path) -> None:
 
 @pytest.mark.parametrize("path", _modules("geoadapt"), ids=lambda p: str(p.relative_to(ROOT)))
 def test_slow_libraries_are_imported_inside_functions(path: Path) -> None:
-    slow = {"peft", "transformers", "lightning", "hydra", "torchvision"}
+    slow = {"peft", "transformers", "lightning", "hydra", "optuna", "torchvision"}
     if path in (ROOT / "geoadapt/training/loop.py", ROOT / "geoadapt/training/checkpoints.py"):
         slow.remove("lightning")  # They subclass Lightning's classes, and are themselves imported inside functions.
     for line, name in _imports(path, top_level_only=True):

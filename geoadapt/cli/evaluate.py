@@ -10,6 +10,7 @@ from pathlib import Path
 from geoadapt.cli.compose import as_yaml, compose
 from geoadapt.cli.evaluate_forecast import FLAGS, plan_forecaster, plan_stored, run_once, told
 from geoadapt.cli.evaluate_removal import plan_restorer, restorer_named
+from geoadapt.cli.evaluate_samples import plan_samples, samples_named
 from geoadapt.cli.grammar import Flag, Request, Verb
 from geoadapt.cli.predict import bundle_folder
 from geoadapt.cli.train import data_note, make_data, outline
@@ -29,6 +30,8 @@ def _plan(request: Request) -> Callable[[], int]:
         raise GeoadaptError(words[0], "is for bundles of the task cloud_removal", "leave it out")
     if "--all" in request.flags:
         raise GeoadaptError("--all", "is for bundles of the task cloud_removal", "leave it out")
+    if (labelled := samples_named(request)) is not None:
+        return plan_samples(request, labelled)
     if "--bundle" in request.flags:
         return plan_forecaster(request)
     if "--truth" in request.flags:

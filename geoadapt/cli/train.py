@@ -39,8 +39,8 @@ LEAD = re.compile(r"[\d.]+h")
 """A lead time as metrics name it."""
 CHIEF = ("/miou", "/masked_mse", "/forecast_mse")
 """By which metrics runs are told apart at a glance."""
-SAMPLED = ("test/rmse/", "test/macro_f1")
-"""The same of labelled samples, where no IoU is the chief one."""
+SAMPLED = ("test/rmse/", "test/f1", "test/accuracy")
+"""The same of labelled samples."""
 
 
 def train(

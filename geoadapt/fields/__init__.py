@@ -11,7 +11,14 @@ from geoadapt.fields.config import (
     PretrainingDataConfig,
     SimulatedConfig,
 )
+from geoadapt.fields.geobench2_config import Geobench2Config, Geobench2StandinConfig
 from geoadapt.fields.removal_config import RemovalDatasetConfig
+from geoadapt.fields.samples_config import (
+    FloodChipConfig,
+    FuelMoistureConfig,
+    ModisSamplesConfig,
+    SitsSamplesConfig,
+)
 from geoadapt.fields.series_config import RealSeriesConfig, SimulatedSeriesConfig, TimeseriesConfig
 from geoadapt.fields.weather_config import (
     Era5Config,
@@ -34,6 +41,12 @@ DATASETS: dict[str, Entry] = {
     "modis_mt": Entry(RealSeriesConfig, "geoadapt.fields.series_sets:build"),
     "l8ny18": Entry(RealSeriesConfig, "geoadapt.fields.series_sets:build"),
     "landsat_p035r032": Entry(RealSeriesConfig, "geoadapt.fields.series_sets:build"),
+    "flood_chip": Entry(FloodChipConfig, "geoadapt.fields.flood_chip:build"),
+    "sits_samples": Entry(SitsSamplesConfig, "geoadapt.fields.sits_samples:build"),
+    "modis_samples": Entry(ModisSamplesConfig, "geoadapt.fields.modis_samples:build"),
+    "fuel_moisture": Entry(FuelMoistureConfig, "geoadapt.fields.fuel_moisture:build"),
+    "geobench2": Entry(Geobench2Config, "geoadapt.fields.geobench2:build"),
+    "geobench2_standin": Entry(Geobench2StandinConfig, "geoadapt.fields.geobench2:build"),
     "simulated": Entry(SimulatedConfig, "geoadapt.fields.simulated:build"),
     "hrc_whu": Entry(CloudDatasetConfig, "geoadapt.fields.cloud_datasets:build"),
     "gf12ms_whu_gf1": Entry(CloudDatasetConfig, "geoadapt.fields.cloud_datasets:build"),

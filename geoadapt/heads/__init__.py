@@ -1,6 +1,14 @@
 """Decoders. In: Features and the Batch they came from. Out: scores (b, t, k, h, w) on the input's grid."""
 
-from geoadapt.heads.config import FcnConfig, ImageConfig, LinearConfig, PooledConfig, RemovalConfig, UnetConfig, UpernetConfig
+from geoadapt.heads.config import (
+    FcnConfig,
+    ImageConfig,
+    LinearConfig,
+    PooledConfig,
+    RemovalConfig,
+    UnetConfig,
+    UpernetConfig,
+)
 from geoadapt.registry import Entry
 
 __all__ = ["HEADS"]

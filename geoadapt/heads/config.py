@@ -8,6 +8,7 @@ from geoadapt.errors import GeoadaptError, nearest
 
 __all__ = ["FcnConfig", "ImageConfig", "LinearConfig", "PooledConfig", "RemovalConfig", "UnetConfig", "UpernetConfig"]
 
+STARTS = ("linear", "random")
 SCALINGS = ("reflectance", "sample")
 
 
@@ -26,8 +27,13 @@ class PooledConfig:
     norm: bool = True
     """Whether a LayerNorm comes before it."""
     dropout: float = 0.0
+    start: str = "linear"
+    """``linear``: the fit begins with the linear model of the features as they are, its penalty by cross-validation;
+    ``random``: with a head that knows nothing."""
 
     def __post_init__(self) -> None:
+        if self.start not in STARTS:
+            raise GeoadaptError("head.start", f"'{self.start}'", nearest(self.start, STARTS))
         if not 0 <= self.dropout < 1:
             raise GeoadaptError("head.dropout", f"{self.dropout}", "choose 0 or more and less than 1")
 

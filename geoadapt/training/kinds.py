@@ -41,9 +41,13 @@ class Kind:
 
 
 KINDS: dict[str, str] = {
+    "classification": "geoadapt.training.labelled",
     "cloud_removal": "geoadapt.training.removal",
     "cloud_segmentation": "geoadapt.training.segmentation",
     "forecasting": "geoadapt.training.forecasting",
+    "multilabel": "geoadapt.training.labelled",
+    "regression": "geoadapt.training.labelled",
+    "segmentation": "geoadapt.training.labelled",
 }
 
 

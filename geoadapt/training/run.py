@@ -5,27 +5,63 @@ In: a checked JobConfig and a folder. Out: the run folder.
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from geoadapt.config import JobConfig
 from geoadapt.inference.machine import choose_device
-from geoadapt.io.atomic import write_text
 from geoadapt.tasks.processes import join, rank, same_on_all
 from geoadapt.training.kinds import kind_of
+from geoadapt.training.loop import FitResult
 from geoadapt.training.pretrain import pretrain
 from geoadapt.training.pretrain_weather import pretrain_weather
-from geoadapt.training.results import MODEL, RunResult, join_curves, jsonable
+from geoadapt.training.results import MODEL, RunResult, join_curves, write_metrics
+from geoadapt.training.watched import WatchedTask
 
-__all__ = ["RunResult", "train"]
+__all__ = ["Fitted", "RunResult", "began", "fit_only", "train"]
 
 log = logging.getLogger(__name__)
 PRETRAININGS = {"pretraining": pretrain, "weather_pretraining": pretrain_weather}
 """Tasks that make a backbone, and adapt none."""
+FIT = "fit"
+"""The folder of the model under test, among those of all fits of a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A fit that nothing was tested with."""
+
+    result: FitResult
+    monitor: str
+    """The validation score that ``result.best`` is."""
+    mode: str
+    """``max`` or ``min``: which of two such scores is better."""
+
+
+def fit_only(job: JobConfig, run_dir: Path, watch: Callable[[float], None] | None = None) -> Fitted:
+    """Adapt and validate: no control, no test, no bundle; raises what ``train`` raises.
+
+    ``watch`` is told the monitored score of each validation, with the sign that makes more better, and ends the fit by
+    what it raises; of a fit that is validated under many shifts (``train.select``) it hears nothing.
+    """
+    join(choose_device(job.runtime.device))
+    kind = kind_of(job.task.name)
+    setting = kind.prepare(job, same_on_all(run_dir))
+    task = setting.task
+    if watch is not None and job.train.select == "validation":
+        setting = replace(setting, task=WatchedTask(task, watch))
+    _, result = kind.adapt(setting, job, FIT)
+    return Fitted(result, task.monitor, task.mode)
+
+
+def began(run_dir: Path) -> bool:
+    """Whether the fit of a run took its first step: what was refused before could not be done at all."""
+    return (run_dir / "fits" / FIT).is_dir()
 
 
 def train(job: JobConfig, run_dir: Path, command: str = "") -> RunResult:
@@ -63,7 +99,7 @@ def _train(job: JobConfig, run_dir: Path, command: str) -> RunResult:
     kind = kind_of(job.task.name)
     setting = kind.prepare(job, run_dir)
     controls = kind.choose(setting)
-    model, result = kind.adapt(setting, job, "fit")
+    model, result = kind.adapt(setting, job, FIT)
     log.info(
         "fit: %s; best val %s %.4g at step %d of %d, %.0f s",
         model.count(),
@@ -85,11 +121,12 @@ def _train(job: JobConfig, run_dir: Path, command: str) -> RunResult:
     scored = kind.score(setting, entries)
     metrics = kind.metrics(setting, scored, result, run_dir / "curves.csv")
     metrics[f"{MODEL}/train_seconds"] = result.seconds
+    metrics[f"{MODEL}/total_parameters"] = float(model.count().total)
     for who, control in entries.items():
         metrics[f"{who}/parameters"] = float(control.parameters)
     metrics["run/seconds"] = time.perf_counter() - begin
     bundle = kind.store(setting, model, metrics, command, entries, run_dir / "bundle")
-    write_text(run_dir / "metrics.json", json.dumps(jsonable(metrics), indent=2) + "\n")
+    write_metrics(run_dir, metrics)
     page = kind.page(setting, scored, metrics, entries, command, run_dir)
     return RunResult(run_dir, metrics, bundle, page)
 
