@@ -23,6 +23,8 @@ VERBS: dict[str, str] = {
     "predict": "geoadapt.cli.predict",
     "forecast": "geoadapt.cli.forecast",
     "evaluate": "geoadapt.cli.evaluate",
+    "benchmark": "geoadapt.cli.benchmark",
+    "report": "geoadapt.cli.report",
     "inspect": "geoadapt.cli.inspect",
     "list": "geoadapt.cli.catalogue",
     "prepare": "geoadapt.cli.prepare",

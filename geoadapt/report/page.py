@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,13 +15,14 @@ from markupsafe import Markup
 
 __all__ = ["Page", "folded"]
 
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 # The policy makes a browser refuse anything that is not on the page itself, should a part ever let something through.
 TEMPLATE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="{{ policy }}">
 <meta name="generator" content="geoadapt">
 <title>{{ title }}</title>
 <style>
@@ -35,7 +38,9 @@ TEMPLATE = """<!doctype html>
 {% for section in sections %}<li><a href="#{{ section.anchor }}">{{ section.heading }}</a></li>
 {% endfor %}</ul></nav>{% endif %}
 </header>
-<main>
+{% if bar %}{{ bar }}
+
+{% endif %}<main>
 {% for section in sections %}<section aria-labelledby="{{ section.anchor }}">
 <h2 id="{{ section.anchor }}">{{ section.heading }}</h2>
 {{ section.body }}
@@ -43,7 +48,8 @@ TEMPLATE = """<!doctype html>
 {% endfor %}</main>
 <footer>Written by geoadapt. Everything on this page is in this file.</footer>
 </div>
-</body>
+{% if script %}<script>{{ script }}</script>
+{% endif %}</body>
 </html>
 """
 
@@ -55,6 +61,13 @@ class Section:
     heading: str
     anchor: str
     body: Markup
+
+
+def _policy(script: str) -> str:
+    """What a browser may load and run: nothing but what is on the page, and of scripts this one."""
+    if not script:
+        return POLICY
+    return f"{POLICY}; script-src 'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 def _body(parts: Iterable[str]) -> Markup:
@@ -74,6 +87,12 @@ class Page:
     title: str
     subtitle: str = ""
     sections: list[Section] = field(default_factory=list)
+    bar: Markup = Markup()
+    """Stands between the head and the sections."""
+    styles: tuple[str, ...] = ()
+    """More rules, after the style that all pages share; never anything that a user named."""
+    script: str = ""
+    """The only script that a browser will run; never anything that a user named."""
 
     def add(self, heading: str, *parts: str) -> None:
         """Append a section; a part made by ``geoadapt.report`` stands as it is, any other text becomes a paragraph."""
@@ -86,7 +105,9 @@ class Page:
         """The page as text."""
         template = Environment(autoescape=True, trim_blocks=True).from_string(TEMPLATE)
         style = Markup(files("geoadapt.report").joinpath("style.css").read_text(encoding="utf-8"))  # noqa: S704
-        return template.render(title=self.title, subtitle=self.subtitle, sections=self.sections, style=style)
+        more = {"bar": self.bar, "script": Markup(self.script), "policy": Markup(_policy(self.script))}  # noqa: S704
+        style = Markup("\n").join([style, *map(Markup, self.styles)])  # noqa: S704
+        return template.render(title=self.title, subtitle=self.subtitle, sections=self.sections, style=style, **more)
 
     def write(self, path: Path) -> Path:
         """Write the page as one HTML file, whole or not at all."""

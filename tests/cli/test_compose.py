@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from geoadapt.cli.compose import as_yaml, compose, run_jobs
 from geoadapt.cli.keys import LITERAL_KEYS, choices, conf_dir, keys_of
 from geoadapt.config import GROUPS, JobConfig, TrainConfig
 from geoadapt.errors import GeoadaptError
+from geoadapt.leaderboard.groups import read_suite
+from geoadapt.leaderboard.suite import pairs_of, read_plan
 from tests.cli.test_grammar import ODD_NAMES
 
 
@@ -27,7 +30,7 @@ def test_every_experiment_composes_and_is_short(name: str) -> None:
 
 def test_every_file_of_choices_is_one_that_a_test_composes() -> None:
     groups = {str(file.parent.relative_to(conf_dir())) for file in conf_dir().rglob("*.yaml")} - {"."}
-    assert groups == {*GROUPS, "train", "infer", "runtime", "experiment"}
+    assert groups == {*GROUPS, "train", "infer", "runtime", "experiment", "suite"}
 
 
 def test_label_values_are_typed_as_numbers() -> None:
@@ -47,6 +50,23 @@ def test_every_choice_has_a_file_and_composes(group: str) -> None:
 def test_every_ready_made_section_composes(section: str) -> None:
     for name in choices(section):
         assert isinstance(compose([f"{section}={name}"]), JobConfig)
+
+
+@pytest.mark.parametrize("name", choices("suite"))
+def test_every_suite_reads_and_what_it_types_composes(name: str, tmp_path: Path) -> None:
+    file = conf_dir() / "suite" / f"{name}.yaml"
+    assert read_suite(file).groups
+    if not OmegaConf.load(file).get("runs"):
+        return  # its records are brought from elsewhere
+    plan = read_plan(file)
+    entered = [pair for pair in pairs_of(plan) if not pair.barred]
+    # each data set and each entry at least once: all pairs together would take long
+    some = [*{pair.dataset.key: pair for pair in entered}.values(), *{p.entry.name: p for p in entered}.values()]
+    for pair in {pair.slug: pair for pair in some}.values():
+        job = compose([*pair.words(plan, tmp_path, 1, lr=1e-4, batch=8), "train.controls=all"])
+        assert job.task.name == pair.dataset.task
+        assert set(pair.wanted()) <= set(job.train.chosen_controls(job.task.name))
+    assert {entry.name for entry in plan.entries} == {pair.entry.name for pair in entered}, "an entry for nothing"
 
 
 def test_a_key_that_no_yaml_mentions_can_be_set() -> None:

@@ -145,7 +145,7 @@ def test_cfg_prints_the_whole_job_and_hydras_own(
         ("geoadapt train adapter=lora_", ["lora_r16 "]),
         ("geoadapt train train.ste", ["train.steps="]),
         ("geoadapt train --dr", ["--dry-run "]),
-        ("geoadapt train experiment=p", ["pretraining "]),
+        ("geoadapt train experiment=p", ["pmaa ", "pretraining "]),
         ("geoadapt nothing x", []),
     ],
 )

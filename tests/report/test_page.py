@@ -19,7 +19,7 @@ from geoadapt.report.tables import confusion, table
 from geoadapt.report.verdicts import Verdict, verdict
 
 NASTY = "<script>alert('x')</script> & \"quotes\""
-VOID = {"meta", "img", "br", "hr", "path", "use", "rect", "circle", "line", "link", "source"}
+VOID = {"meta", "img", "br", "hr", "path", "use", "rect", "circle", "line", "link", "source", "input"}
 
 
 class Reader(HTMLParser):
