@@ -21,7 +21,8 @@ def _name(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", re.split(r"[\[<>=!~; ]", requirement)[0]).lower()
 
 
-DECLARED = {_name(line) for line in PROJECT["project"]["dependencies"]}
+EXTRAS = {name: lines for name, lines in PROJECT["project"]["optional-dependencies"].items() if name != "test"}
+DECLARED = {_name(line) for lines in (PROJECT["project"]["dependencies"], *EXTRAS.values()) for line in lines}
 PINNED = {
     _name(line): line.strip()
     for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()

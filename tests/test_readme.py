@@ -50,7 +50,12 @@ def quicker(words: list[str]) -> list[str]:
         if "experiment=cloud_removal" in words:
             small = ["task.val_samples=4", "task.test_samples=4", "train.controls=linear,temporal_median", *PLACES]
             return [*words, "train.steps=2", "train.val_every=2", "train.batch=2", "runtime.threads=1", *small]
+        if "experiment=fuel_moisture" in words:
+            return [*words, "train.steps=2", "train.val_every=2", "train.controls=rule,simple", "runtime.threads=1"]
         return [*words, *QUICK, *([] if "-m" in words else ["train.controls=rule,lda"])]
+    if words[0] == "benchmark":
+        entries = "suite.entries=[{backbone: small_eo, adapter: none, datasets: [burn_scars_standin]}]"
+        return [*words, "suite.trials=1", "suite.seeds=1", "suite.controls=[]", entries]
     if words[0] == "prepare":
         return [*words, *PLACES]
     return [*words, "runtime.threads=1"] if words[0] in ("predict", "evaluate") else words

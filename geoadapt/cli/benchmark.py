@@ -7,7 +7,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,7 +58,8 @@ def outline(plan: Plan, benchmark: Benchmark) -> list[str]:
     each = f"{counted(plan.trials, 'trial')}, then {counted(len(plan.seeds), 'seed')} of the best"
     lines = [f"suite     {plan.suite.name}: {', '.join(counts)}", f"runs      {benchmark.total}: each pair {each}"]
     lines += [f"controls  {', '.join(control.name for control in plan.controls) or 'none'}"]
-    lines += [f"left out  {pair.name}: {pair.barred}" for pair in benchmark.pairs if pair.barred]
+    barred = {pair.name: pair.barred for pair in benchmark.pairs if pair.barred}
+    lines += [f"left out  {names}: {reason}" for reason, names in _by_reason(barred).items()]
     return [*lines, f"folder    {benchmark.folder}"]
 
 
@@ -75,13 +76,24 @@ def _run(plan: Plan, benchmark: Benchmark, suite: Path, command: str) -> int:
 
 def _closing(benchmark: Benchmark, outcome: Outcome) -> list[str]:
     """What is missing and what went wrong, each by name; then where everything is."""
-    lines = [f"missing   {name}: {reason}" for name, reason in outcome.missing.items()]
+    lines = [f"missing   {names}: {reason}" for reason, names in _by_reason(outcome.missing).items()]
     lines += [f"failed    {name}: {reason}" for name, reason in outcome.failed.items()]
     lines += [f"note      {told}" for told in benchmark.ledger.left_out()]
     if outcome.left:
         lines.append(f"left      {outcome.left} of {benchmark.total}: the same command goes on")
     lines.append(f"runs      {outcome.made} made, {outcome.found} found finished, {len(outcome.failed)} failed")
     return [*lines, f"records   {benchmark.ledger.path}"]
+
+
+def _by_reason(missing: Mapping[str, str]) -> dict[str, str]:
+    """Reason → the data sets, or the pairs, that are missing for it."""
+    found: dict[str, list[str]] = {}
+    for name, reason in missing.items():
+        found.setdefault(reason, []).append(name)
+    return {
+        reason: names[0] if len(names) == 1 else ", ".join(name.partition(":")[0] for name in names)
+        for reason, names in found.items()
+    }
 
 
 def _page(folder: Path, suite: Path, command: str) -> Path:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,7 +145,7 @@ def restore_blocks(
 
 def _read(source: Stack, todo: list[Block], ready: Channel[Read], room: Channel[None]) -> None:
     held: tuple[NDArray[np.float32], NDArray[np.bool_]] | None = None
-    for block, after in zip(todo, [*todo[1:], None], strict=True):
+    for block, after in zip_longest(todo, todo[1:]):
         room.get()  # No more than one block is held beside the one that is being restored.
         held = held or source.read(block.together)
         inside = (..., *_within(block.reads, block.together))

@@ -51,7 +51,7 @@ def test_the_same_test_gives_the_numbers_of_the_run(trained: Trained, tmp_path: 
     before = trained.metrics
     shared = [key for key in before if key.split("/")[0] in ("test", "linear", "temporal_median", "last_clear")]
     shared = [key for key in shared if key not in ("test/val_mae", "test/train_seconds")]
-    shared = [key for key in shared if not key.endswith("/parameters")]
+    shared = [key for key in shared if not key.endswith("parameters")]
     assert len(shared) > 400
     for key in shared:
         if before[key] is None:

@@ -42,7 +42,7 @@ def test_persistence_errs_as_computed_by_hand(cube: xr.Dataset, found: dict[str,
         expected = np.sqrt(np.average(squares.mean(axis=0), weights=weights))
         got = found["persistence"].flat()[f"rmse/{NAME}/{24 * days}h"]
         assert got == pytest.approx(expected, rel=1e-6)
-    assert "9 forecasts have no truth" in found["persistence"].missing[0]
+    assert "no truth at the valid time of 9 forecasts" in found["persistence"].missing[0]
 
 
 def test_persistence_fades_below_climatology_and_never_loses_activity(found: dict[str, Verification]) -> None:
