@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from functools import cache
 
 import torch
@@ -26,7 +27,7 @@ from geoadapt.registry import build
 from tests.tiny import tiny_backbone
 from tests.waves import tiny_wx
 
-__all__ = ["ADAPTER", "BACKBONE", "batch", "built", "features", "fresh", "moved", "some"]
+__all__ = ["ADAPTER", "BACKBONE", "IN_DOUBLE", "batch", "built", "features", "fresh", "moved", "some"]
 
 BACKBONE = {
     "galileo": GalileoConfig(random_weights=True),
@@ -38,6 +39,8 @@ BACKBONE = {
     "dl_l8s2_uv": DlL8s2UvConfig(random_weights=True, variant="RGBI6"),
     "spagan": SpaGanConfig(random_weights=True),
 }
+IN_DOUBLE = ("pmaa", "pmaa_published", "dl_l8s2_uv", "spagan")
+"""Those that run in double precision; PMAA's features reach 100, and single precision blurs what merging does."""
 ADAPTER = {
     "lora": LoraConfig(r=2),
     "dora": DoraConfig(r=2),
@@ -88,8 +91,11 @@ def batch(name: str) -> Batch:
 
 
 def features(backbone: nn.Module, name: str) -> Tensor:
+    """All maps as one vector, in the backbone's own precision."""
+    given, kind = batch(name), next(backbone.parameters()).dtype
+    cast = {key: replace(field, values=field.values.to(kind)) for key, field in given.inputs.items()}
     with torch.no_grad():
-        return torch.cat([m.flatten() for m in backbone(batch(name)).maps])
+        return torch.cat([m.flatten() for m in backbone(replace(given, inputs=cast)).maps])
 
 
 def moved(attached: Attached, size: float = 0.05) -> Attached:
