@@ -51,6 +51,7 @@ def made_runs(backbones: int, datasets: int, seeds: int) -> list[RunRecord]:
                         trainable=1000 * (number + 1),
                         total=1_000_000,
                         seconds=float(20 + 100 * stream.random()),
+                        mpx_per_second=float(0.1 + stream.random()),
                         memory_mb=400.0,
                         config_hash=f"{number * 1000 + place:016x}",
                         command=f"geoadapt train task={task} data=dataset_{place:02d} backbone={backbone} "

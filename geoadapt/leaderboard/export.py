@@ -23,7 +23,7 @@ __all__ = ["COLUMNS", "csv_text", "markdown_text", "write_tables"]
 COLUMNS = (
     *("board", "kind", "name", "backbone", "adapter", "regime", "score", "low", "high", "rank", "rank_low"),
     *("rank_high", "first", "raw", "raw_low", "raw_high", "metric", "direction", "runs", "trainable", "seconds"),
-    *("memory_mb", "simulated", "missing", "verdict"),
+    *("mpx_per_second", "memory_mb", "simulated", "missing", "verdict"),
 )
 
 
@@ -114,7 +114,7 @@ def _ends(normal: Interval, raw: Interval) -> dict[str, object]:
 
 
 def _costs(chapter: Chapter, entry: Entry, names: list[str]) -> dict[str, object]:
-    return {what: chapter.cost(entry, what, names) for what in ("trainable", "seconds", "memory_mb")}
+    return {what: chapter.cost(entry, what, names) for what in ("trainable", "seconds", "mpx_per_second", "memory_mb")}
 
 
 def _told(value: object) -> object:

@@ -135,7 +135,7 @@ class Chapter:
         return self.suite.datasets[name].label or name
 
     def cost(self, entry: Entry, what: str, names: Iterable[str] | None = None) -> float:
-        """The median of ``trainable``, ``seconds`` or ``memory_mb`` over an entry's runs with a score, or NaN."""
+        """The median over an entry's runs with a score, or NaN; ``what`` is a field of a record."""
         wanted = self.suite.datasets if names is None else names
         runs = [r for name in wanted for r in self.cells.get((entry, name), ()) if math.isfinite(r.value)]
         values = [float(v) for r in runs if (v := getattr(r, what)) is not None and math.isfinite(v)]

@@ -32,6 +32,7 @@ COSTS = (
     Column("trainable", "min", about="Parameters that were trained, the median over its runs"),
     Column("seconds", "min", about="Of training [s], the median over its runs"),
 )
+SPEED = "Inference without loading [10⁶ px/s of a core or a GPU], the median over its runs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,7 @@ def dataset_table(chapter: Chapter, name: str) -> Markup:
         Column("runs", "max"),
         Column("head"),
         *COSTS,
+        Column("Mpx/s", "max", about=SPEED),
         Column("memory", "min", about="Peak memory [MiB], the median over its runs"),
     ]
     lines = [_dataset_line(chapter, name, e, normal_of[e], raw_of[e], drawn) for e in shown]
@@ -188,6 +190,7 @@ def _dataset_line(chapter: Chapter, name: str, entry: Entry, normal: Interval, r
         plain(len(known), why),
         Cell(Markup.escape(", ".join(dict.fromkeys(run.head for run in runs))), kind="t"),
         *_costs(chapter, entry, [name]),
+        plain(chapter.cost(entry, "mpx_per_second", [name]), "it was not measured"),
         plain(chapter.cost(entry, "memory_mb", [name]), "it was not measured"),
     ]
     return Line(named.regime, cells, row_anchor(chapter, name, entry))

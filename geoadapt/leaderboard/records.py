@@ -52,6 +52,8 @@ class RunRecord:
     total: int = 0
     seconds: float = math.nan
     """Training time [s]; NaN where nobody measured it."""
+    mpx_per_second: float = math.nan
+    """Inference [10⁶ px/s]; NaN where nobody measured it."""
     memory_mb: float | None = None
     """Peak memory [MiB]."""
     config_hash: str = ""
@@ -92,7 +94,7 @@ class RunRecord:
 
 _FILLED = ("board", "backbone", "adapter", "head", "dataset", "task", "metric")
 _COUNTS = ("seed", "trainable", "total")
-_NUMBERS = ("value", "seconds")
+_NUMBERS = ("value", "seconds", "mpx_per_second")
 _NAMES = tuple(f.name for f in fields(RunRecord))
 _REQUIRED = {f.name for f in fields(RunRecord) if f.default is MISSING and f.default_factory is MISSING}
 

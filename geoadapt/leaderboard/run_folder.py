@@ -70,6 +70,7 @@ def read_run(folder: Path) -> list[RunRecord]:
         *(metrics[f"{MODEL}/{key}"], int(config["seed"])),
         trainable=int(metrics.get(f"{MODEL}/parameters", 0)),
         seconds=metrics.get(f"{MODEL}/train_seconds", math.nan),
+        mpx_per_second=metrics.get(f"{MODEL}/mpx_per_second", math.nan),
         extra={"folder": str(folder), **_controls(metrics, key)},
         **told,
     )

@@ -70,9 +70,9 @@ class Cell:
         """The cell in its table."""
         attributes = f' class="{self.kind}"' if self.kind else ""
         if self.key is not None:
-            attributes += f' data-v="{_key(self.key)}"'
+            attributes += f" data-v{_key(self.key)}"
         if self.raw is not None:
-            attributes += f' data-r="{_key(self.raw)}"'
+            attributes += f" data-r{_key(self.raw)}"
         start, end = ('<th scope="row"', "</th>") if head else ("<td", "</td>")
         return Markup(f"{start}{attributes}>{self.html}{end}")
 
@@ -133,4 +133,5 @@ def _dash(why: str) -> Markup:
 
 
 def _key(value: float) -> str:
-    return f"{value:.5g}" if math.isfinite(value) else ""
+    """The rest of an attribute; a number needs no quotes, and a page has thousands."""
+    return f"={value:.5g}" if math.isfinite(value) else ""

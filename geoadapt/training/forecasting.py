@@ -16,7 +16,7 @@ from geoadapt.forecaster import AdaptedForecaster
 from geoadapt.training.card import card_of, note_of
 from geoadapt.training.forecast_controls import CONTROLS, ForecastEntry, choose_controls
 from geoadapt.training.forecast_page import ForecastStory, write_forecast_page
-from geoadapt.training.forecast_setting import ForecastSetting, fit_forecaster, prepare
+from geoadapt.training.forecast_setting import ForecastSetting, fit_forecaster, loaders_for, prepare
 from geoadapt.training.kinds import Kind
 from geoadapt.training.loop import FitResult
 from geoadapt.training.results import MODEL
@@ -127,6 +127,7 @@ KIND = Kind(
     prepare=prepare,
     choose=choose_controls,
     adapt=fit_forecaster,
+    loaders=lambda setting, job, model: loaders_for(setting, job, model.frames),
     own=_own,
     controls=CONTROLS,
     score=_score,

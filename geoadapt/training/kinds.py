@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from geoadapt.config import JobConfig
+from geoadapt.training.feeding import MakeLoaders
 from geoadapt.training.loop import FitResult
 
 __all__ = ["KINDS", "Kind", "kind_of"]
@@ -27,6 +28,8 @@ class Kind:
     """Names of the controls, found before the first fit."""
     adapt: Callable[[Any, JobConfig, str], tuple[Any, FitResult]]
     """Build and train what the job describes, under a name for its folder."""
+    loaders: Callable[[Any, JobConfig, Any], MakeLoaders]
+    """The batches of the model's fit."""
     own: Callable[[Any, Any, FitResult], Any]
     """The trained model as an entry."""
     controls: Mapping[str, Callable[[Any, float], Any]]

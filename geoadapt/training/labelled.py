@@ -16,7 +16,7 @@ from geoadapt.training.kinds import Kind
 from geoadapt.training.labelled_controls import CONTROLS, LabelledEntry, choose_controls
 from geoadapt.training.labelled_page import LabelledStory, write_labelled_page
 from geoadapt.training.labelled_scoring import LabelledScores, Scored, score_samples, summarise_samples
-from geoadapt.training.labelled_setting import LabelledSetting, fit_labelled, prepare
+from geoadapt.training.labelled_setting import LabelledSetting, fit_labelled, loaders_for, prepare
 from geoadapt.training.loop import FitResult
 from geoadapt.training.results import MODEL
 
@@ -112,6 +112,7 @@ KIND = Kind(
     prepare=prepare,
     choose=choose_controls,
     adapt=fit_labelled,
+    loaders=lambda setting, job, model: loaders_for(setting, job),
     own=_own,
     controls=CONTROLS,
     score=_score,

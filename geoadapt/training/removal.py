@@ -21,7 +21,7 @@ from geoadapt.training.removal_controls import CONTROLS, RemovalEntry, choose_co
 from geoadapt.training.removal_page import write_removal_page
 from geoadapt.training.removal_samples import eight_bits
 from geoadapt.training.removal_scoring import RemovalScores, score_entries
-from geoadapt.training.removal_setting import RemovalSetting, fit_restorer, prepare
+from geoadapt.training.removal_setting import RemovalSetting, fit_restorer, loaders_for, prepare
 from geoadapt.training.removal_summary import removal_story, summarise_removal
 from geoadapt.training.results import MODEL
 
@@ -114,6 +114,7 @@ KIND = Kind(
     prepare=prepare,
     choose=choose_controls,
     adapt=fit_restorer,
+    loaders=lambda setting, job, model: loaders_for(setting, job),
     own=_own,
     controls=CONTROLS,
     score=_score,

@@ -16,11 +16,12 @@ from typing import Any
 from geoadapt.config import JobConfig
 from geoadapt.inference.machine import choose_device
 from geoadapt.tasks.processes import join, rank, same_on_all
-from geoadapt.training.kinds import kind_of
+from geoadapt.training.kinds import Kind, kind_of
 from geoadapt.training.loop import FitResult
 from geoadapt.training.pretrain import pretrain
 from geoadapt.training.pretrain_weather import pretrain_weather
 from geoadapt.training.results import MODEL, RunResult, join_curves, write_metrics
+from geoadapt.training.timing import megapixels_per_second
 from geoadapt.training.watched import WatchedTask
 
 __all__ = ["Fitted", "RunResult", "began", "fit_only", "train"]
@@ -122,6 +123,7 @@ def _train(job: JobConfig, run_dir: Path, command: str) -> RunResult:
     metrics = kind.metrics(setting, scored, result, run_dir / "curves.csv")
     metrics[f"{MODEL}/train_seconds"] = result.seconds
     metrics[f"{MODEL}/total_parameters"] = float(model.count().total)
+    metrics[f"{MODEL}/mpx_per_second"] = _speed(kind, setting, job, model)
     for who, control in entries.items():
         metrics[f"{who}/parameters"] = float(control.parameters)
     metrics["run/seconds"] = time.perf_counter() - begin
@@ -129,6 +131,12 @@ def _train(job: JobConfig, run_dir: Path, command: str) -> RunResult:
     write_metrics(run_dir, metrics)
     page = kind.page(setting, scored, metrics, entries, command, run_dir)
     return RunResult(run_dir, metrics, bundle, page)
+
+
+def _speed(kind: Kind, setting: Any, job: JobConfig, model: Any) -> float:
+    here = replace(job, train=replace(job.train, workers=0))
+    batch = next(iter(kind.loaders(setting, here, model)(0).train))
+    return megapixels_per_second(model, batch, setting.job.runtime)
 
 
 def _keep_checkpoints(found: Path, target: Path) -> None:

@@ -15,6 +15,7 @@ from geoadapt.fields.survey import Survey
 from geoadapt.model import AdaptedModel
 from geoadapt.training.card import card_of, note_of
 from geoadapt.training.controls import CONTROLS, Control, choose_controls
+from geoadapt.training.feeding import fed
 from geoadapt.training.kinds import Kind
 from geoadapt.training.loop import FitResult
 from geoadapt.training.page import RunStory, write_page
@@ -135,6 +136,7 @@ KIND = Kind(
     prepare=prepare,
     choose=choose_controls,
     adapt=fit_adapted,
+    loaders=lambda setting, job, model: fed(setting.data, job.train, job.seed, model.spec.multiple, None),
     own=_own,
     controls=CONTROLS,
     score=_score,

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from geoadapt.config import JobConfig, job_from_plain
+from geoadapt.config import JobConfig, RuntimeConfig, job_from_plain
 from geoadapt.fields.history import forecast_batch
 from geoadapt.fields.loaders import Loaders
-from geoadapt.fields.types import Batch
+from geoadapt.fields.types import Batch, Field
 from geoadapt.training import timing
 from geoadapt.training.feeding import MakeLoaders
 from geoadapt.training.forecast_setting import schedule
@@ -154,3 +154,21 @@ def test_seconds_per_step_are_those_of_the_clock_on_the_wall(machine: Machine, m
     made = growing(2)(replace(job(), train=replace(one, workers=0)))
     found = timing.seconds_per_step(Costly(machine, 1.0, 0.5), Sum(), None, one, job().runtime, 0, made)  # type: ignore[arg-type]
     assert found == pytest.approx(2.0)
+
+
+def test_the_ground_that_is_read_counts_once_whatever_its_dates(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Reader(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1))
+
+        def forward(self, batch: Batch) -> Tensor:
+            assert not torch.is_grad_enabled()
+            machine.work(2.0)
+            return self.weight
+
+    machine = Machine()
+    monkeypatch.setattr(timing.time, "process_time", lambda: machine.now)
+    batch = Batch({"optical": Field(torch.zeros(4, 6, 3, 50, 100), ("red", "green", "blue"))})
+    speed = timing.megapixels_per_second(Reader(), batch, RuntimeConfig(precision="fp32"))
+    assert speed == pytest.approx(4 * 50 * 100 / 1e6 / 2)
