@@ -5,6 +5,7 @@ In: a pair and what was drawn for it. Out: a validation score; or records, besid
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -22,9 +23,10 @@ from geoadapt.leaderboard.study import Chosen, Search, Trial
 from geoadapt.leaderboard.suite import Pair
 from geoadapt.leaderboard.suite_config import Plan
 
-__all__ = ["CONTROLS_KEY", "Tools", "Worker"]
+__all__ = ["CONTROLS_KEY", "Tools", "Worker", "typed"]
 
 CONTROLS_KEY = "train.controls"
+DATA = "GEOADAPT_DATA"
 PASSING = ("fits", "checkpoints")
 """What a finished run leaves that nobody needs: its bundle holds the weights."""
 
@@ -99,7 +101,7 @@ class Worker:
         where = self.run_folder(pair, seed)
         remove(where)
         words = self.words(pair, seed, best, controls)
-        command = shlex.join(["geoadapt", "train", *words, f"hydra.run.dir={where}"])
+        command = typed(["geoadapt", "train", *words, f"hydra.run.dir={where}"], self.folder)
         job = self.tools.compose(words)
         self._make_data(job)
         with peak_memory(choose_device(job.runtime.device)) as peak:
@@ -122,3 +124,13 @@ class Worker:
         told = {"lr": train.lr, "batch_size": train.batch, "weight_decay": train.weight_decay, "steps": train.steps}
         told["n_trials"] = self.plan.trials
         return told if best is None else {**told, "trial": best.place, f"val_{best.monitor}": best.score}
+
+
+def typed(words: Sequence[str], folder: Path) -> str:
+    """Words as one types them into a shell, on another machine too: the data by their variable, folders from here."""
+    if folder.is_relative_to(Path.cwd()):
+        words = [word.replace(str(folder), str(folder.relative_to(Path.cwd()))) for word in words]
+    data = os.environ.get(DATA)
+    if not data:
+        return shlex.join(words)
+    return " ".join(f'"${DATA}"'.join(shlex.quote(part) if part else "" for part in word.split(data)) for word in words)
