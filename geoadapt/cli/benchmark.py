@@ -76,7 +76,13 @@ def _run(plan: Plan, benchmark: Benchmark, suite: Path, command: str) -> int:
 
 def _closing(benchmark: Benchmark, outcome: Outcome) -> list[str]:
     """What is missing and what went wrong, each by name; then where everything is."""
-    lines = [f"missing   {names}: {reason}" for reason, names in _by_reason(outcome.missing).items()]
+    barred = {pair.name for pair in benchmark.pairs if pair.barred}
+    missing = {name: reason for name, reason in outcome.missing.items() if name not in barred}
+    lines = [f"missing   {names}: {reason}" for reason, names in _by_reason(missing).items()]
+    if barred:
+        lines.append(
+            f"left out  {counted(len(barred), 'pair')} for which the suite enters nobody (--dry-run names them)"
+        )
     lines += [f"failed    {name}: {reason}" for name, reason in outcome.failed.items()]
     lines += [f"note      {told}" for told in benchmark.ledger.left_out()]
     if outcome.left:

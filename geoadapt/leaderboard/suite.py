@@ -60,7 +60,9 @@ class Pair:
         ``{dir}`` in the suite's words is the benchmark's folder, ``{data}`` the one of GEOADAPT_DATA.
         """
         entry, fill = self.entry, places(folder)
-        words = [*plan.words, *self.run.words, f"backbone={entry.backbone}", f"adapter={entry.adapter}"]
+        # a pair that never runs needs no backbone as its data set would have it, and that one may not know the keys
+        own = [word for word in self.run.words if not (self.barred and word.startswith("backbone."))]
+        words = [*plan.words, *own, f"backbone={entry.backbone}", f"adapter={entry.adapter}"]
         words += [f"head={entry.head}"] if entry.head else []
         words += ["backbone.random_weights=true", f"backbone.seed={seed}"] if entry.random else []
         words += entry.words
