@@ -28,10 +28,11 @@ def rank_range(replicates: Floats, level: float = 0.9) -> tuple[Floats, Floats, 
     low, high, first = np.full((3, len(replicates)), np.nan)
     known = np.isfinite(replicates).all(1)
     if known.any():
-        found = rankdata(-replicates[known], method="min", axis=0)
+        # those that tie share all the ranks that they take up
+        best, worst = (rankdata(-replicates[known], method=method, axis=0) for method in ("min", "max"))
         tail = 100 * (1 - level) / 2
-        low[known] = np.percentile(found, tail, axis=1, method="inverted_cdf")
-        high[known] = np.percentile(found, 100 - tail, axis=1, method="inverted_cdf")
-        alone = found == 1
+        low[known] = np.percentile(best, tail, axis=1, method="inverted_cdf")
+        high[known] = np.percentile(worst, 100 - tail, axis=1, method="inverted_cdf")
+        alone = best == 1
         first[known] = (alone / alone.sum(0)).mean(1)
     return low, high, first

@@ -152,3 +152,9 @@ def test_ten_thousand_records_make_a_board(tmp_path: Path) -> None:
     assert len(found.runs) == 10_070
     assert all(score.rank is not None for group in board.scores.values() for score in group.values())
     assert np.isfinite(board.published.score).all() and len(board.datasets["pastis"]) == 106
+
+
+def test_those_that_tie_share_the_ranks_that_they_take_up() -> None:
+    low, high, first = rank_range(np.array([[1.0, 1.0], [1.0, 1.0], [0.0, 0.0]]))
+    assert low.tolist() == [1, 1, 3] and high.tolist() == [2, 2, 3]
+    assert first.tolist() == [0.5, 0.5, 0]
