@@ -54,7 +54,7 @@ def _plan(request: Request) -> Callable[[], int]:
 
 def outline(plan: Plan, benchmark: Benchmark) -> list[str]:
     """What a benchmark would do, in a few lines."""
-    counts = [counted(len(plan.suite.datasets), "data set"), counted(len(plan.entries), "entry", "entries")]
+    counts = [counted(len(plan.datasets), "data set"), counted(len(plan.entries), "entry", "entries")]
     each = f"{counted(plan.trials, 'trial')}, then {counted(len(plan.seeds), 'seed')} of the best"
     lines = [f"suite     {plan.suite.name}: {', '.join(counts)}", f"runs      {benchmark.total}: each pair {each}"]
     lines += [f"controls  {', '.join(control.name for control in plan.controls) or 'none'}"]

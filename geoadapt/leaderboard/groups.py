@@ -27,6 +27,8 @@ class Dataset:
     label: str = ""
     scale: float | None = None
     """Where a board wants 1 - RMSE x scale in place of an RMSE."""
+    of: str = ""
+    """The data set whose runs it looks at by another metric: a lead time, a class, a share under cloud."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ def from_plain(plain: Any, where: str, name: str = "suite") -> Suite:
         key: _dataset(key, _mapping(told, f"{where}: datasets.{key}"), f"{where}: datasets.{key}")
         for key, told in _mapping(given.get("datasets"), f"{where}: datasets").items()
     }
+    for key, dataset in datasets.items():
+        _check_view(key, dataset, datasets, f"{where}: datasets.{key}.of")
     groups = {
         key: _group(key, _mapping(told, f"{where}: groups.{key}"), datasets, f"{where}: groups.{key}")
         for key, told in _mapping(given.get("groups", {}), f"{where}: groups").items()
@@ -109,6 +113,17 @@ def _dataset(key: str, told: Mapping[str, Any], where: str) -> Dataset:
     if told.get("direction", "max") not in DIRECTIONS:
         raise GeoadaptError(where, f"direction '{told['direction']}' is unknown", "write max or min")
     return Dataset(key, **told)
+
+
+def _check_view(key: str, view: Dataset, datasets: Mapping[str, Dataset], where: str) -> None:
+    if not view.of:
+        return
+    found = datasets.get(view.of)
+    if found is None or found.of:
+        known = [name for name, dataset in datasets.items() if not dataset.of]
+        raise GeoadaptError(where, f"'{view.of}' is no data set of its own", nearest(view.of, known))
+    if found.task != view.task:
+        raise GeoadaptError(where, f"{key} is of {view.task}, and {view.of} of {found.task}", "give both one task")
 
 
 def _group(key: str, told: Mapping[str, Any], datasets: Mapping[str, Dataset], where: str) -> Group:

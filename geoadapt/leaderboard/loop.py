@@ -148,12 +148,13 @@ class Benchmark:
         return self._through(pair, "seed", self.plan.seeds, settled, work)
 
     def _finished(self, pair: Pair, seed: int, best: Trial | None) -> bool:
-        """Whether a run and the controls that it brings are recorded, as it would be made now."""
+        """Whether a run, all that it is scored for, and the controls that it brings are recorded as made now."""
         job = self.worker.job(pair, seed, best)
-        own = blank(self.plan, pair, job, seed)
+        seen = [blank(self.plan, one, job, seed) for one in pair.seen_as(self.plan)]
+        brought = [blank_control(one, control) for one in seen for control in pair.controls]
         known = self.ledger.known()
-        brought = all(blank_control(own, control).identity in known for control in pair.controls)
-        return brought and self.ledger.finished(own, config_hash(job, self.folder))
+        whole = all(one.identity in known for one in (*seen, *brought))
+        return whole and self.ledger.finished(seen[-1], config_hash(job, self.folder))
 
     def _through(
         self,
@@ -229,11 +230,12 @@ class Benchmark:
 
     def _without_score(self, pair: Pair, why: dict[str, str]) -> None:
         job = self._jobs[pair.slug]
-        blanks = [blank(self.plan, pair, job, seed) for seed in self.plan.seeds]
-        self.ledger.note([replace(one, extra={**one.extra, **why}) for one in blanks])
         brought = {key: f"{pair.entry.name} brings it along: {reason}" for key, reason in why.items()}
-        for control in pair.controls:
-            self.ledger.note([blank_control(one, control, **brought) for one in blanks])
+        for seen in pair.seen_as(self.plan):
+            blanks = [blank(self.plan, seen, job, seed) for seed in self.plan.seeds]
+            self.ledger.note([replace(one, extra={**one.extra, **why}) for one in blanks])
+            for control in pair.controls:
+                self.ledger.note([blank_control(one, control, **brought) for one in blanks])
 
 
 def _key(pair: Pair, kind: str, number: int) -> str:

@@ -46,7 +46,11 @@ class Made:
 
 
 def made_records(plan: Plan, pair: Pair, made: Made, folder: Path) -> list[RunRecord]:
-    """The controls' records and last the run's own, so that where it is whole the others are."""
+    """All that a run is scored for: the controls' records and last the run's own, so that where it is whole all are."""
+    return [record for one in pair.seen_as(plan) for record in _made_records(plan, one, made, folder)]
+
+
+def _made_records(plan: Plan, pair: Pair, made: Made, folder: Path) -> list[RunRecord]:
     told = json.loads((made.folder / "bundle" / "bundle.json").read_text(encoding="utf-8"))
     found = made.metrics
     empty = blank(plan, pair, made.job, made.job.seed)
@@ -66,7 +70,8 @@ def made_records(plan: Plan, pair: Pair, made: Made, folder: Path) -> list[RunRe
         extra={**empty.extra, **made.extra},
     )
     if math.isnan(own.value):
-        own.extra[FAILED] = f"the run left no {MODEL}/{pair.dataset.metric}: {_near(found)}"
+        key = MISSING if pair.dataset.of else FAILED
+        own.extra[key] = f"the run left no {MODEL}/{pair.dataset.metric}: {_near(found)}"
     return [*(_control(control, pair, own, found) for control in pair.controls), own]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,11 @@ class Pair:
             return ""
         return f"{self.entry.name} is entered for {', '.join([*self.entry.tasks, *self.entry.datasets])} alone"
 
+    def seen_as(self, plan: Plan) -> tuple[Pair, ...]:
+        """The same on every data set that its runs are scored for: those that look at them, and last its own."""
+        views = [one for one in plan.suite.datasets.values() if one.of == self.dataset.key]
+        return (*(replace(self, dataset=one) for one in views), self)
+
     def wanted(self) -> tuple[str, ...]:
         """The controls of the task that its runs fit."""
         return tuple(dict.fromkeys(c.control[self.dataset.task] for c in self.controls))
@@ -74,6 +79,8 @@ def pairs_of(plan: Plan) -> tuple[Pair, ...]:
     """All pairs, data set by data set in the order of the suite, those that it bars among them."""
     found = []
     for key, dataset in plan.suite.datasets.items():
+        if dataset.of:
+            continue
         for entry in plan.entries:
             mine = tuple(c for c in plan.controls if dataset.task in c.control and _bringer(c, plan, dataset) == entry)
             found.append(Pair(dataset, plan.datasets[key], entry, mine))

@@ -167,17 +167,20 @@ def _runs(plain: Any, suite: Suite, space: Mapping[str, Any], where: str) -> dic
     found = {}
     for key, told in _mapping(plain, f"{where}: runs").items():
         here = f"{where}: runs.{key}"
-        suite.dataset(key, f"{where}: runs")
+        if of := suite.dataset(key, f"{where}: runs").of:
+            raise GeoadaptError(
+                here, f"looks at the runs of {of}, and has none of its own", f"remove it, or its of: {of}"
+            )
         told = _mapping(told, here)
         for name in told:
             if name not in ("words", "space"):
                 raise GeoadaptError(here, f"unknown key '{name}'", nearest(name, ("words", "space")))
         own = from_plain(Space, {**space, **_mapping(told.get("space") or {}, f"{here}.space")}, f"{here}.space")
         found[key] = DatasetRun(key, tuple(str(word) for word in told.get("words") or ()), own)
-    absent = [key for key in suite.datasets if key not in found]
+    absent = [key for key, dataset in suite.datasets.items() if key not in found and not dataset.of]
     if absent:
         raise GeoadaptError(f"{where}: runs", f"lacks {', '.join(absent)}", "say how each data set is run")
-    return {key: found[key] for key in suite.datasets}
+    return {key: found[key] for key in suite.datasets if key in found}
 
 
 def _entry(told: Any, suite: Suite, where: str) -> SuiteEntry:

@@ -85,6 +85,31 @@ def test_controls_come_with_their_entry_as_entries_of_their_own(
     assert [run.value for run in rules] == pytest.approx([0.11, 0.12, 0.11, 0.12])
 
 
+def test_a_closer_look_is_recorded_with_each_run_and_costs_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = {"task": "cloud_removal", "direction": "min", "of": "removal"}
+    looks = {"few": {**look, "metric": "mae/covered_10_20"}, "most": {**look, "metric": "mae/covered_90_100"}}
+    made = MadeUp()
+    suite = plan(tmp_path / "conf", datasets={**SUITE["datasets"], **looks})
+    Benchmark(suite, tmp_path / "out", made.patch(monkeypatch)).run()
+    assert sum(word.startswith("seed cloud_removal") for word in made.asked) == 2 * 2
+    found = by_entry(tmp_path / "out")
+    for who in ("small_eo + none", "rule + none"):
+        own, few = ({run.seed: run for run in found[f"{name}: {who}"]} for name in ("removal", "few"))
+        assert own.keys() == few.keys() == {1, 2}
+        assert all(few[seed].metric == "mae/covered_10_20" for seed in few)
+    assert all(run.value > 2 * 0.5 for run in found["few: small_eo + none"])
+    for run in found["most: small_eo + none"]:
+        assert math.isnan(run.value) and "left no test/mae/covered_90_100" in run.extra["missing"]
+    assert (
+        "is entered for cloud_segmentation alone" in found["few: small_eo (random weights) + full"][0].extra["missing"]
+    )
+    made.asked.clear()
+    again = Benchmark(suite, tmp_path / "out", made.patch(monkeypatch)).run()
+    assert not made.asked and not again.made and not again.failed
+
+
 def test_an_entry_that_the_suite_bars_is_missing_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

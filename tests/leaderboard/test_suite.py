@@ -118,3 +118,26 @@ def test_a_suite_that_is_not_there_and_a_file_that_is_none(tmp_path: Path) -> No
     (tmp_path / "torn.yaml").write_text("datasets: {a: [")
     with pytest.raises(GeoadaptError, match="it is to be a YAML file"):
         read_plan(tmp_path / "torn.yaml")
+
+
+LOOKED_AT = {"task": "cloud_removal", "metric": "mae/covered_10_20", "direction": "min", "of": "removal"}
+
+
+def test_a_closer_look_has_no_runs_of_its_own(tmp_path: Path) -> None:
+    made = plan(tmp_path, datasets={**SUITE["datasets"], "few": LOOKED_AT})
+    pairs = pairs_of(made)
+    assert {pair.dataset.key for pair in pairs} == {"clouds", "removal"} and set(made.datasets) == {"clouds", "removal"}
+    seen = {pair.name: [one.dataset.key for one in pair.seen_as(made)] for pair in pairs}
+    assert seen["removal: small_eo + none"] == ["few", "removal"] and seen["clouds: small_eo + none"] == ["clouds"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"of": "remove"}, "did you mean 'removal'"),
+        ({"of": "clouds"}, "of cloud_removal, and clouds of cloud_segmentation"),
+    ],
+)
+def test_a_closer_look_is_at_a_data_set_of_its_task(tmp_path: Path, wrong: dict[str, str], told: str) -> None:
+    with pytest.raises(GeoadaptError, match=told):
+        plan(tmp_path, datasets={**SUITE["datasets"], "few": {**LOOKED_AT, **wrong}})
