@@ -10,12 +10,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from geoadapt.backbones.conv_layers import ConvBlock
 from geoadapt.baselines.linear import LinearModel
 from geoadapt.baselines.unet import SmallUnet
 from geoadapt.fields.samples_stacked import features, stacked
 from geoadapt.fields.types import Batch
 from geoadapt.heads.inputs import HeadInputs
-from geoadapt.heads.layers import ConvBlock, Standardise
+from geoadapt.heads.layers import Standardise
 
 __all__ = ["ConstantModel", "RawLinear", "SampleNet"]
 

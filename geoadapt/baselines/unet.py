@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from geoadapt.backbones.conv_layers import ConvBlock, half, resize
 from geoadapt.fields.types import Batch
 from geoadapt.heads.inputs import HeadInputs
-from geoadapt.heads.layers import ConvBlock, Standardise, fold_time, half, optical, resize, unfold_time
+from geoadapt.heads.layers import Standardise, fold_time, optical, unfold_time
 
 __all__ = ["SmallUnet"]
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from geoadapt.backbones.conv_layers import ConvBlock, resize
 from geoadapt.fields.features import BackboneSpec, Features
 from geoadapt.fields.types import Batch
 from geoadapt.heads.config import FcnConfig
 from geoadapt.heads.inputs import HeadInputs
-from geoadapt.heads.layers import ConvBlock, fold_time, optical, resize, unfold_time
+from geoadapt.heads.layers import fold_time, optical, unfold_time
 
 __all__ = ["FcnHead", "build"]
 

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from geoadapt.backbones.conv_layers import ConvBlock, half, resize
+from geoadapt.fields.composite import Composite, compose, fill
 from geoadapt.fields.features import BackboneSpec, Features
 from geoadapt.fields.frames import days_from_target, masked
 from geoadapt.fields.types import Batch, Field
-from geoadapt.heads.composite import Composite, compose, fill
 from geoadapt.heads.config import RemovalConfig
 from geoadapt.heads.inputs import HeadInputs
-from geoadapt.heads.layers import ConvBlock, half, optical, resize
+from geoadapt.heads.layers import optical
 
 __all__ = ["FRAMES", "RemovalHead", "build"]
 

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's usual name
 
+from geoadapt.backbones.conv_layers import ConvBlock, half, resize
 from geoadapt.fields.features import BackboneSpec, Features
 from geoadapt.fields.types import Batch
 from geoadapt.heads.config import UpernetConfig
 from geoadapt.heads.inputs import HeadInputs
-from geoadapt.heads.layers import ConvBlock, fold_time, half, optical, resize, unfold_time
+from geoadapt.heads.layers import fold_time, optical, unfold_time
 
 __all__ = ["BINS", "PooledContext", "UpernetHead", "build"]
 

@@ -20,11 +20,11 @@ from geoadapt.backbones.base import BackboneSpec
 from geoadapt.config import JobConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS
+from geoadapt.fields.composite import compose
 from geoadapt.fields.forecast_loaders import FromBatch
 from geoadapt.fields.gaps import GapDraws, Pool, SeriesSamples, draw_samples, val_batches
 from geoadapt.fields.loaders import Loaders
 from geoadapt.fields.series import Sample, SeriesData, series_batch
-from geoadapt.heads.composite import compose
 from geoadapt.model import build_model
 from geoadapt.registry import build
 from geoadapt.restorer import AdaptedRestorer, Seeing

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from geoadapt.fields.composite import compose, fill
 from geoadapt.fields.features import BackboneSpec, Features
 from geoadapt.fields.frames import DAY
 from geoadapt.fields.types import Batch, Field
 from geoadapt.heads import HEADS
-from geoadapt.heads.composite import compose, fill
 from geoadapt.heads.config import RemovalConfig
 from geoadapt.heads.inputs import HeadInputs
 from geoadapt.heads.removal import FRAMES, RemovalHead
