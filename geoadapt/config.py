@@ -99,6 +99,9 @@ class TrainConfig:
     labelled samples."""
     start: str | None = None
     """A bundle whose adapter and head the fit starts from; ``shipped`` is the one that comes with the package."""
+    keep_backbone: bool = False
+    """Whether a backbone that is trained as a whole (``adapter=full``) is also stored by itself, so that other runs
+    start from it with ``backbone.weights``."""
     resume: str | None = None
     """A checkpoint to go on from, or a run's folder for the newest in it."""
     most_skipped: int = 0

@@ -25,7 +25,7 @@ class Seeing:
     """What of a series the backbone sees; its head sees all dates."""
 
     frames: int = 6
-    """The date to be restored, and the nearest others."""
+    """The date to be restored, and the nearest others; 0 = all."""
     together: bool = True
     """All in one pass, or each date alone."""
     radar: bool = True
@@ -54,7 +54,7 @@ class AdaptedRestorer(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Image [reflectance] and logarithm of its scale (b, 1, 2c, h, w), before calibration."""
         field = masked(self._optical(batch))
-        frames = nearest_frames(field, self.seeing.frames)
+        frames = self._nearest(field)
         features = self.model.backbone(self._read(frames, batch))
         if not self.seeing.together:
             features = unfold_dates(features, frames.values.shape[1])
@@ -74,7 +74,10 @@ class AdaptedRestorer(nn.Module):
 
     def seen(self, batch: Batch) -> Batch:
         """The batch as the backbone reads it: a few dates, together or each alone, and the radar nearest to each."""
-        return self._read(nearest_frames(masked(self._optical(batch)), self.seeing.frames), batch)
+        return self._read(self._nearest(masked(self._optical(batch))), batch)
+
+    def _nearest(self, field: Field) -> Field:
+        return nearest_frames(field, self.seeing.frames or field.values.shape[1])
 
     def _read(self, frames: Field, batch: Batch) -> Batch:
         inputs = {"optical": frames}

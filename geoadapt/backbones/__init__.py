@@ -10,6 +10,7 @@ from geoadapt.backbones.config import (
     PrestoConfig,
     PrithviEoConfig,
     SmallEoConfig,
+    SmallSeriesConfig,
     SmallWxConfig,
     SpaGanConfig,
 )
@@ -48,6 +49,7 @@ BACKBONES: dict[str, Entry] = {
     "convnextv2_huge": Entry(PictureConfig, "geoadapt.backbones.picture:build"),
     "resnet50": Entry(PictureConfig, "geoadapt.backbones.picture:build"),
     "small_eo": Entry(SmallEoConfig, "geoadapt.backbones.prithvi_eo:build"),
+    "small_series": Entry(SmallSeriesConfig, "geoadapt.backbones.small_series:build"),
     "small_wx": Entry(SmallWxConfig, "geoadapt.backbones.small_wx:build"),
     "eosfm": Entry(EosFmConfig, "geoadapt.backbones.eosfm:build"),
     "dl_l8s2_uv": Entry(DlL8s2UvConfig, "geoadapt.backbones.dl_l8s2_uv:build"),

@@ -14,6 +14,7 @@ __all__ = [
     "PrestoConfig",
     "PrithviEoConfig",
     "SmallEoConfig",
+    "SmallSeriesConfig",
     "SmallWxConfig",
     "SpaGanConfig",
 ]
@@ -175,6 +176,18 @@ class SmallEoConfig(PrithviEoConfig):
     decoder_width: int = 96
     decoder_depth: int = 2
     decoder_heads: int = 6
+
+
+@dataclass
+class SmallSeriesConfig:
+    """A small network of series, pre-trained by geoadapt to see through clouds; its weights ship with the package."""
+
+    name: str = "small_series"
+    weights: str | None = None
+    """A folder or file; None takes the one that ships."""
+    random_weights: bool = False
+    """The control: the same architecture with weights drawn from ``seed``."""
+    seed: int = 0
 
 
 @dataclass

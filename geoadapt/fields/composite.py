@@ -5,6 +5,7 @@ In: a field (b, t, c, h, w) whose last frame is the date to be restored. Out: wh
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -14,10 +15,12 @@ from torch import Tensor
 from geoadapt.fields.frames import days_from_target
 from geoadapt.fields.types import Field
 
-__all__ = ["Composite", "compose", "fill"]
+__all__ = ["FARTHEST", "Around", "Composite", "around", "closeness", "compose", "fill", "told"]
 
 SHARE = 0.1
 """Share of valid pixels at which a level of the pyramid weighs as much as all coarser ones."""
+FARTHEST = 400.0
+"""Longer gaps are told alike [days]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,30 @@ class Composite:
     """(b, c, h, w) days to the nearest valid date before, inf where there is none."""
     after: Tensor
     """(b, c, h, w) the same after."""
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """A composite, and what the last date and the other dates have beyond it; all (b, c, h, w)."""
+
+    found: Composite
+    base: Tensor
+    """The composite's image, and the channel's mean where no date is valid."""
+    valid: Tensor
+    """bool, of the last date."""
+    beyond: Tensor
+    """What the last date's valid pixels have beyond the base, 0 elsewhere."""
+    carried: Tensor
+    """The same, carried from there to the others."""
+    still: Tensor
+    """What the mean of the other dates has beyond the base."""
+    usual: Tensor
+    """What their median has beyond it."""
+
+    @property
+    def differences(self) -> tuple[Tensor, ...]:
+        """All that is told of the place in differences."""
+        return self.beyond, self.carried, self.still, self.usual, self.found.change, self.found.spread
 
 
 def compose(field: Field) -> Composite:
@@ -102,3 +129,35 @@ def _coarser(held: Tensor, weight: Tensor) -> Tensor:
     share = weight / (weight + SHARE)
     found = share * held / weight.clamp(min=1e-6) + (1 - share) * _coarser(held, weight)
     return F.interpolate(found, size=size, mode="bilinear", align_corners=False)
+
+
+def around(field: Field, mean: Tensor) -> Around:
+    """The composite of a field (b, t, c, h, w) that is 0 where it is not valid; ``mean`` (c, 1, 1) [reflectance]."""
+    found = compose(field)
+    base = torch.where(found.known, found.image, mean)
+    target = field.values[:, -1].float()
+    valid = torch.ones_like(found.known) if field.valid is None else field.valid[:, -1]
+    beyond = torch.where(valid & found.known, target - base, 0.0)
+    carried = fill(beyond, valid & found.known)
+    still, usual = (torch.where(found.known, v - base, 0.0) for v in (found.mean, found.median))
+    return Around(found, base, valid, beyond, carried, still, usual)
+
+
+def told(place: Around, mean: Tensor, std: Tensor, error: Tensor) -> Tensor:
+    """What a network reads of it (b, 8c + 4, h, w): differences in the composite's ``error``, large ones compressed."""
+    found = place.found
+    gaps = [closeness(gap.amax(1, keepdim=True)) for gap in (found.before, found.after)]
+    parts = [
+        (place.base - mean) / std,
+        *(torch.asinh(v / error) for v in place.differences),
+        found.known.float(),
+        place.valid.all(1, keepdim=True).float(),
+        torch.log1p(found.count.amin(1, keepdim=True)) / 2,
+        *gaps,
+    ]
+    return torch.cat(parts, 1)
+
+
+def closeness(gap: Tensor) -> Tensor:
+    """1 on the same day, falling to 0 at ``FARTHEST`` days and where there is no such date."""
+    return 1 - torch.log1p(gap.clamp(max=FARTHEST)) / math.log1p(FARTHEST)

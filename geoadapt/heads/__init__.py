@@ -6,6 +6,7 @@ from geoadapt.heads.config import (
     LinearConfig,
     PooledConfig,
     RemovalConfig,
+    ResidualConfig,
     UnetConfig,
     UpernetConfig,
 )
@@ -19,6 +20,7 @@ HEADS: dict[str, Entry] = {
     "fcn": Entry(FcnConfig, "geoadapt.heads.fcn:build"),
     "pooled": Entry(PooledConfig, "geoadapt.heads.pooled:build"),
     "removal": Entry(RemovalConfig, "geoadapt.heads.removal:build"),
+    "residual": Entry(ResidualConfig, "geoadapt.heads.residual:build"),
     "unet": Entry(UnetConfig, "geoadapt.heads.unet:build"),
     "upernet": Entry(UpernetConfig, "geoadapt.heads.upernet:build"),
 }

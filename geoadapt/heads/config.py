@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 from geoadapt.errors import GeoadaptError, nearest
 
-__all__ = ["FcnConfig", "ImageConfig", "LinearConfig", "PooledConfig", "RemovalConfig", "UnetConfig", "UpernetConfig"]
+__all__ = [
+    "FcnConfig",
+    "ImageConfig",
+    "LinearConfig",
+    "PooledConfig",
+    "RemovalConfig",
+    "ResidualConfig",
+    "UnetConfig",
+    "UpernetConfig",
+]
 
 STARTS = ("linear", "random")
 SCALINGS = ("reflectance", "sample")
@@ -84,6 +93,13 @@ class RemovalConfig:
 
     def __post_init__(self) -> None:
         _at_least("head.width", self.width, 1)
+
+
+@dataclass
+class ResidualConfig:
+    """A composite of the other dates, and what one layer on a backbone's finest map adds to it, with its scale."""
+
+    name: str = "residual"
 
 
 @dataclass

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from geoadapt.backbones.conv_layers import ConvBlock, half, resize
-from geoadapt.fields.composite import Composite, compose, fill
+from geoadapt.fields.composite import Around, around, told
 from geoadapt.fields.features import BackboneSpec, Features
 from geoadapt.fields.frames import days_from_target, masked
 from geoadapt.fields.types import Batch, Field
@@ -21,12 +21,10 @@ from geoadapt.heads.config import RemovalConfig
 from geoadapt.heads.inputs import HeadInputs
 from geoadapt.heads.layers import optical
 
-__all__ = ["FRAMES", "RemovalHead", "build"]
+__all__ = ["FRAMES", "USUAL", "RemovalHead", "build", "corrected"]
 
 FRAMES = "frames"
 """The input that holds what the backbone saw, where that is not all."""
-FARTHEST = 400.0
-"""Longer gaps are told alike [days]."""
 MOST = 8.0
 """No correction of the scale's logarithm is larger."""
 USUAL = 0.1
@@ -97,39 +95,15 @@ class RemovalHead(nn.Module):
         """Image [reflectance] and logarithm of its scale (b, 1, 2c, h, w)."""
         field = masked(optical(batch))
         height, width = field.values.shape[-2:]
-        found = compose(field)
-        base = torch.where(found.known, found.image, self.mean)
-        target = field.values[:, -1].float()
-        valid = torch.ones_like(found.known) if field.valid is None else field.valid[:, -1]
-        # what this date has beyond the composite, carried from its clear pixels to the others
-        beyond = torch.where(valid & found.known, target - base, 0.0)
-        carried = fill(beyond, valid & found.known)
-        still, usual = (torch.where(found.known, v - base, 0.0) for v in (found.mean, found.median))
-        stem = self.stem(self._told(found, base, (beyond, carried, still, usual), valid))
+        place = around(field, self.mean)
+        stem = self.stem(told(place, self.mean, self.std, self.error))
         deep = self._deep(features, batch.inputs.get(FRAMES, field))
         covered = features.strides[0] * deep.shape[-2], features.strides[0] * deep.shape[-1]
         fine, finer = -(-height // 2), -(-width // 2)
         deep = resize(deep, (covered[0] // 2 + covered[0] % 2, covered[1] // 2 + covered[1] % 2))[..., :fine, :finer]
         up = self.up_half(torch.cat([deep, self.stem_half(half(stem))], 1))
         up = self.up_full(torch.cat([resize(up, (height, width)), stem], 1))
-        added, *shares, scale = self.last(up).float().chunk(6, 1)
-        parts = zip(shares, (carried, found.change, still, usual), strict=True)
-        image = base + self.error * added + sum(share * part for share, part in parts)
-        return torch.cat([image, self.error.log() + scale.clamp(-MOST, MOST)], 1)[:, None]
-
-    def _told(self, found: Composite, base: Tensor, differences: tuple[Tensor, ...], valid: Tensor) -> Tensor:
-        """What the finest level reads (b, 8c + 4, h, w): differences in composite's errors, large ones compressed."""
-        few = found.count.amin(1, keepdim=True)
-        gaps = [_closeness(gap.amax(1, keepdim=True)) for gap in (found.before, found.after)]
-        parts = [
-            (base - self.mean) / self.std,
-            *(torch.asinh(v / self.error) for v in (*differences, found.change, found.spread)),
-            found.known.float(),
-            valid.all(1, keepdim=True).float(),
-            torch.log1p(few) / 2,
-            *gaps,
-        ]
-        return torch.cat(parts, 1)
+        return corrected(self.last(up), place, self.error)
 
     def _deep(self, features: Features, frames: Field) -> Tensor:
         """The target's features beside the other dates' (b, width, h, w), at the first map's stride."""
@@ -147,9 +121,15 @@ class RemovalHead(nn.Module):
         return self.deep(torch.cat([maps[:, -1], others], 1))  # type: ignore[no-any-return]
 
 
-def _closeness(gap: Tensor) -> Tensor:
-    """1 on the same day, falling to 0 at ``FARTHEST`` days and where there is no such date."""
-    return 1 - torch.log1p(gap.clamp(max=FARTHEST)) / math.log1p(FARTHEST)
+def corrected(added: Tensor, place: Around, error: Tensor) -> Tensor:
+    """Image and logarithm of its scale (b, 1, 2c, h, w): the composite, and what a last layer (b, 6c, h, w) adds to it.
+
+    That is in units of the composite's ``error`` (c, 1, 1), and shares of what is known around it.
+    """
+    free, *shares, scale = added.float().chunk(6, 1)
+    known = (place.carried, place.found.change, place.still, place.usual)
+    image = place.base + error * free + sum(share * part for share, part in zip(shares, known, strict=True))
+    return torch.cat([image, error.log() + scale.clamp(-MOST, MOST)], 1)[:, None]
 
 
 def build(config: RemovalConfig, spec: BackboneSpec, inputs: HeadInputs) -> RemovalHead:

@@ -60,7 +60,7 @@ class CloudRemovalConfig:
 
     name: str = "cloud_removal"
     frames: int = 6
-    """Dates that the backbone sees: the one to be restored and the nearest others; the composite sees all."""
+    """Dates that the backbone sees: the one to be restored and the nearest others; 0 = all, as the composite does."""
     together: str = "auto"
     """Whether the backbone sees these dates in one pass: ``yes``, ``no``, or ``auto``, as it was pre-trained."""
     radar: bool = True
@@ -95,7 +95,7 @@ class CloudRemovalConfig:
     image stretched on its own, under names of their own; reflectance is scored in any case."""
 
     def __post_init__(self) -> None:
-        for name, least in (("frames", 1), ("dates", 0), ("val_samples", 1), ("test_samples", 0)):
+        for name, least in (("frames", 0), ("dates", 0), ("val_samples", 1), ("test_samples", 0)):
             if getattr(self, name) < least:
                 raise GeoadaptError(f"task.{name}", f"{getattr(self, name)}", f"choose {least} or more")
         for name, known in (

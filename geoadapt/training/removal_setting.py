@@ -50,7 +50,7 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
-HEADS = ("removal", "image")
+HEADS = ("removal", "residual", "image")
 """Those that give an image and its scale."""
 SURVEYED = 64
 """Training samples from which statistics are taken."""

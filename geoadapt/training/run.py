@@ -16,6 +16,7 @@ from typing import Any
 from geoadapt.config import JobConfig
 from geoadapt.inference.machine import choose_device
 from geoadapt.tasks.processes import join, rank, same_on_all
+from geoadapt.training.keep import check_keeping, keep_backbone
 from geoadapt.training.kinds import Kind, kind_of
 from geoadapt.training.loop import FitResult
 from geoadapt.training.pretrain import pretrain
@@ -97,6 +98,7 @@ def _of_kind(job: JobConfig, run_dir: Path, command: str) -> RunResult:
 
 def _train(job: JobConfig, run_dir: Path, command: str) -> RunResult:
     begin = time.perf_counter()
+    check_keeping(job)
     kind = kind_of(job.task.name)
     setting = kind.prepare(job, run_dir)
     controls = kind.choose(setting)
@@ -129,6 +131,8 @@ def _train(job: JobConfig, run_dir: Path, command: str) -> RunResult:
     metrics["run/seconds"] = time.perf_counter() - begin
     bundle = kind.store(setting, model, metrics, command, entries, run_dir / "bundle")
     write_metrics(run_dir, metrics)
+    if job.train.keep_backbone:
+        keep_backbone(job, getattr(model, "model", model), setting.data, result, metrics, command, run_dir)
     page = kind.page(setting, scored, metrics, entries, command, run_dir)
     return RunResult(run_dir, metrics, bundle, page)
 
