@@ -21,7 +21,14 @@ from geoadapt.adapters.config import (
     PartialConfig,
 )
 from geoadapt.backbones import BACKBONES
-from geoadapt.backbones.config import DlL8s2UvConfig, GalileoConfig, PmaaConfig, PrithviEoConfig, SpaGanConfig
+from geoadapt.backbones.config import (
+    DlL8s2UvConfig,
+    GalileoConfig,
+    PmaaConfig,
+    PrithviEoConfig,
+    SmallSeriesConfig,
+    SpaGanConfig,
+)
 from geoadapt.fields.types import Batch, Field, LatLonGrid
 from geoadapt.registry import build
 from tests.tiny import tiny_backbone
@@ -38,6 +45,7 @@ BACKBONE = {
     "pmaa_published": PmaaConfig(random_weights=True, width=4),
     "dl_l8s2_uv": DlL8s2UvConfig(random_weights=True, variant="RGBI6"),
     "spagan": SpaGanConfig(random_weights=True),
+    "small_series": SmallSeriesConfig(random_weights=True),
 }
 IN_DOUBLE = ("pmaa", "pmaa_published", "dl_l8s2_uv", "spagan")
 """Those that run in double precision; PMAA's features reach 100, and single precision blurs what merging does."""
@@ -84,7 +92,7 @@ def batch(name: str) -> Batch:
         values = torch.randn(2, 1, 2, 5, 8, generator=drawn)
         channels = ("mean_sea_level_pressure", "temperature@850")
         return Batch({"atmosphere": Field(values, channels, None, times, grid)}, lead_time=torch.tensor([24.0, 48.0]))
-    dates = 3 if name.startswith("pmaa") else 1
+    dates = 3 if name.startswith("pmaa") or name == "small_series" else 1
     values = torch.rand(1, dates, 6, 32, 32, generator=drawn) * 0.5
     times = (torch.arange(dates) * 864_000)[None]
     return Batch({"optical": Field(values, ("blue", "green", "red", "nir", "swir16", "swir22"), None, times)})

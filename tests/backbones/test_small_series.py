@@ -1,0 +1,101 @@
+"""The backbone of series: what is hidden has no part in it, dates are a set, and any size and channels will do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from geoadapt.backbones.config import SmallSeriesConfig
+from geoadapt.backbones.small_series import CHANNELS, SmallSeries, build
+from geoadapt.errors import GeoadaptError
+from geoadapt.fields.frames import DAY
+from geoadapt.fields.types import Batch, Field
+
+
+@pytest.fixture(scope="module")
+def model() -> SmallSeries:
+    return build(SmallSeriesConfig(random_weights=True, seed=3))
+
+
+def field(size: tuple[int, int] = (16, 24), channels: tuple[str, ...] = CHANNELS) -> Field:
+    """Two samples of five dates; about half of the pixels are invalid, and hold absurd values."""
+    drawn = torch.Generator().manual_seed(0)
+    values = torch.rand((2, 5, len(channels), *size), generator=drawn) * 0.4
+    valid = (torch.rand((2, 5, 1, *size), generator=drawn) > 0.5).expand_as(values).clone()
+    times = (torch.tensor([-30.0, -10, 5, 40, 0]) * DAY + 1e9).long().expand(2, -1)
+    return Field(torch.where(valid, values, 1e4 * values), channels, valid, times)
+
+
+def made(model: SmallSeries, given: Field) -> Tensor:
+    with torch.no_grad():
+        return model(Batch({"optical": given})).maps[0]
+
+
+@pytest.mark.parametrize("size", [(16, 24), (7, 9), (1, 1), (2, 40)])
+def test_every_pixel_of_any_size_has_features(model: SmallSeries, size: tuple[int, int]) -> None:
+    found = made(model, field(size))
+    assert found.shape == (2, 1, model.spec.widths[0], *size) and found.isfinite().all()
+
+
+@pytest.mark.parametrize("poison", [1e6, float("nan"), float("inf")])
+def test_no_value_of_an_invalid_pixel_has_a_part_in_the_result(model: SmallSeries, poison: float) -> None:
+    given = field()
+    other = replace(given, values=torch.where(given.valid, given.values, poison))  # type: ignore[arg-type]
+    assert torch.equal(made(model, given), made(model, other))
+
+
+def test_the_order_of_the_other_dates_means_nothing(model: SmallSeries) -> None:
+    given, order = field(), [2, 0, 3, 1, 4]
+    assert given.valid is not None and given.times is not None
+    other = replace(given, values=given.values[:, order], valid=given.valid[:, order], times=given.times[:, order])
+    torch.testing.assert_close(made(model, given), made(model, other), rtol=1e-4, atol=1e-4)
+
+
+def test_when_a_date_was_means_something(model: SmallSeries) -> None:
+    given = field()
+    assert given.times is not None
+    later = given.times.clone()
+    later[:, 3] += int(200 * DAY)
+    assert not torch.allclose(made(model, given), made(model, replace(given, times=later)), atol=1e-3)
+
+
+def test_channels_come_in_any_order_and_the_narrow_infrared_stands_in(model: SmallSeries) -> None:
+    given = field()
+    order = [5, 3, 0, 1, 4, 2]
+    assert given.valid is not None
+    names = tuple("nir08" if CHANNELS[i] == "nir" else CHANNELS[i] for i in order)
+    other = replace(given, values=given.values[:, :, order], valid=given.valid[:, :, order], channels=names)
+    assert torch.equal(made(model, given), made(model, other))
+
+
+def test_a_missing_channel_is_one_that_is_never_valid(model: SmallSeries) -> None:
+    given = field()
+    assert given.valid is not None
+    kept = [i for i, name in enumerate(CHANNELS) if name != "swir16"]
+    names = tuple(CHANNELS[i] for i in kept)
+    without = replace(given, values=given.values[:, :, kept], valid=given.valid[:, :, kept], channels=names)
+    never = given.valid.clone()
+    never[:, :, CHANNELS.index("swir16")] = False
+    assert torch.equal(made(model, without), made(model, replace(given, valid=never)))
+
+
+@pytest.mark.parametrize("dates", [1, 2])
+def test_a_single_date_and_two_have_features_too(model: SmallSeries, dates: int) -> None:
+    given = field()
+    assert given.valid is not None and given.times is not None
+    few = replace(given, values=given.values[:, -dates:], valid=given.valid[:, -dates:], times=given.times[:, -dates:])
+    assert made(model, few).isfinite().all()
+
+
+def test_without_any_channel_that_it_knows_it_says_what_it_needs(model: SmallSeries) -> None:
+    with pytest.raises(GeoadaptError, match="it needs 'optical' with some of"):
+        made(model, field(channels=("ndvi",)))
+
+
+def test_the_seed_draws_the_weights(model: SmallSeries) -> None:
+    same, other = (build(SmallSeriesConfig(random_weights=True, seed=seed)) for seed in (3, 4))
+    assert torch.equal(made(model, field()), made(same, field()))
+    assert not torch.equal(made(model, field()), made(other, field()))
