@@ -217,7 +217,7 @@ def build(config: DlL8s2UvConfig) -> DlL8s2Uv:
     if config.random_weights:
         model.source = random_provenance(config.name, config.seed, model)
     else:
-        path = find_weights(config.name, config.weights, (f"landsatbiome{config.variant}.hdf5",))
+        path = find_weights(config.name, config.weights, (f"landsatbiome{config.variant}.hdf5",), where=WHERE)
         state = read_keras(path)
         check_state(state, model.state_dict(), path)
         model.load_state_dict(state, strict=True)

@@ -133,7 +133,7 @@ def build(config: EosFmConfig) -> EosFm:
             model = EosFm(config, chosen)
             model.source = random_provenance(config.name, config.seed, model)
         else:
-            path = find_weights(config.name, config.weights, ("eosfm.pt", "ensemble.pt", "eosfm.pth"))
+            path = find_weights(config.name, config.weights, ("eosfm.pt", "ensemble.pt", "eosfm.pth"), where=WHERE)
             log.warning("%s: its weights are licensed %s: no commercial use, share alike", config.name, LICENCE)
             stored = {one.name: one for one in read_ensemble(path)}
             names = _readable(config, {name: one.channels for name, one in stored.items()})

@@ -196,7 +196,7 @@ def load_teacher(path: str | Path | None = None) -> Extractor:
     Raises GeoadaptError where the file is missing or is something else.
     """
     model = teacher()
-    load_into(model, find_weights("pmaa", path, (TEACHER,)))
+    load_into(model, find_weights("pmaa", path, (TEACHER,), where=WHERE))
     return model.requires_grad_(False).eval()
 
 
@@ -215,7 +215,7 @@ def _fill(network: Generator, config: PmaaConfig) -> Provenance:
     if config.random_weights:
         # parameters are what is drawn; batch normalisation counts its batches beside them
         return random_provenance(config.name, config.seed, nn.ParameterList(network.parameters()))
-    path = find_weights(config.name, config.weights, FILES)
+    path = find_weights(config.name, config.weights, FILES, where=WHERE)
     load_into(network, path)
     return provenance(config.name, path, WHERE, "MIT")
 

@@ -180,7 +180,9 @@ def build(config: PrestoConfig) -> Presto:
     if config.random_weights:
         model.source = random_provenance(config.name, config.seed, model)
     else:
-        path = find_weights(config.name, config.weights, ("default_model.pt", f"{config.name}.safetensors"))
+        path = find_weights(
+            config.name, config.weights, ("default_model.pt", f"{config.name}.safetensors"), where=WHERE
+        )
         state = part_of(load_state(path), "encoder.")
         check_state(state, model.state_dict(), path)
         model.load_state_dict(state, strict=True)

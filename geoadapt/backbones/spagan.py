@@ -205,7 +205,7 @@ def build(config: SpaGanConfig) -> SpaGan:
     if config.random_weights:
         model.source = random_provenance(config.name, config.seed, model)
     else:
-        path = find_weights(config.name, config.weights, _files(config.variant))
+        path = find_weights(config.name, config.weights, _files(config.variant), where=WHERE)
         _fill(model.gen, path)
         model.source = provenance(config.name, path, WHERE, "MIT")
     return model.requires_grad_(False).eval()

@@ -49,7 +49,7 @@ class Provenance:
 
 
 def find_weights(
-    name: str, path: str | Path | None, files: Sequence[str], *, hub: tuple[str, str] | None = None
+    name: str, path: str | Path | None, files: Sequence[str], *, hub: tuple[str, str] | None = None, where: str = ""
 ) -> Path:
     """The weights file of a backbone.
 
@@ -59,6 +59,7 @@ def find_weights(
             then on the Hugging Face hub.
         files: file names, the preferred one first.
         hub: repository and file on the hub.
+        where: they are published, for those that are not there.
 
     Raises:
         GeoadaptError: where there is none, with all places looked at.
@@ -76,7 +77,9 @@ def find_weights(
         if found := _in_folder(folder, name, files):
             return found
     if hub is None:
-        raise GeoadaptError(name, "no weights found; looked in " + ", ".join(looked), "set GEOADAPT_WEIGHTS")
+        files_told = f"GEOADAPT_WEIGHTS to the folder above {name}/{files[0]}, or give backbone.weights=FILE"
+        hint = f"download them: {where}; then set {files_told}" if where else f"set {files_told}"
+        raise GeoadaptError(name, "no weights found; looked in " + ", ".join(looked), hint)
     return _from_hub(name, hub, looked)
 
 

@@ -7,13 +7,15 @@ import os
 import pickle
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from geoadapt.backbones import weights
-from geoadapt.backbones.config import GalileoConfig
+from geoadapt import registry
+from geoadapt.backbones import BACKBONES, weights
+from geoadapt.backbones.config import DlL8s2UvConfig, GalileoConfig, PmaaConfig, PrestoConfig, SpaGanConfig
 from geoadapt.backbones.galileo import build
 from geoadapt.backbones.weights import find_weights, fingerprint, load_into, load_state
 from geoadapt.errors import GeoadaptError
@@ -194,6 +196,24 @@ def test_without_a_network_the_answer_comes_at_once(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("GEOADAPT_WEIGHTS", str(tmp_path))
     with pytest.raises(GeoadaptError, match="no weights found"):
         build(GalileoConfig(name="galileo_base"))
+
+
+@pytest.mark.parametrize(
+    ("config", "where"),
+    [
+        (PrestoConfig(), "github.com/nasaharvest/presto"),
+        (DlL8s2UvConfig(), "github.com/IPL-UV/DL-L8S2-UV"),
+        (PmaaConfig(), "github.com/XavierJiezou/PMAA"),
+        (SpaGanConfig(), "github.com/Penn000/SpA-GAN_for_cloud_removal"),
+    ],
+)
+def test_weights_that_no_hub_has_are_told_where_to_get(
+    config: Any, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GEOADAPT_WEIGHTS", str(tmp_path))
+    with pytest.raises(GeoadaptError) as caught:
+        registry.build(BACKBONES, config)
+    assert where in caught.value.hint and f"the folder above {config.name}/" in caught.value.hint
 
 
 def test_what_the_hub_gives_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
