@@ -39,7 +39,7 @@ LEAD = re.compile(r"[\d.]+h")
 """A lead time as metrics name it."""
 CHIEF = ("/miou", "/masked_mse", "/forecast_mse")
 """By which metrics runs are told apart at a glance."""
-SAMPLED = ("test/rmse/", "test/f1", "test/accuracy")
+SAMPLED = ("test/rmse/", "test/macro_f1", "test/accuracy")
 """The same of labelled samples."""
 
 

@@ -26,7 +26,7 @@ HEADLINES: Mapping[str, tuple[str, Direction]] = {
     "cloud_segmentation": ("miou", "max"),
     "segmentation": ("miou", "max"),
     "classification": ("accuracy", "max"),
-    "multilabel": ("f1", "max"),
+    "multilabel": ("macro_f1", "max"),
     "regression": ("rmse", "min"),
     "cloud_removal": ("mae/masked", "min"),
     "forecasting": ("rmse", "min"),

@@ -27,13 +27,13 @@ HALF = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Multilabel:
-    """Labels and how those that are there are weighed; the F1 of the validation samples chooses the weights."""
+    """Labels and how those that are there are weighed; the mean F1 over the labels, as GEO-Bench-2 reports, chooses."""
 
     names: tuple[str, ...]
     weight: Tensor | None = None
     """(k,) of a label that is there, over one that is not."""
     name: str = "multilabel"
-    monitor: str = "f1"
+    monitor: str = "macro_f1"
     mode: str = "max"
 
     @property

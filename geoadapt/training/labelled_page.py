@@ -25,7 +25,7 @@ __all__ = ["LabelledStory", "write_labelled_page"]
 
 COLUMNS: dict[str, dict[str, str]] = {
     "classification": {"accuracy": "accuracy", "macro_f1": "macro F1"},
-    "multilabel": {"f1": "F1, all labels together", "macro_f1": "macro F1"},
+    "multilabel": {"macro_f1": "macro F1", "f1": "F1, all labels together"},
     "regression": {"rmse": "RMSE", "mae": "MAE", "bias": "bias", "r2": "R²"},
     "segmentation": {"miou": "mean IoU", "accuracy": "accuracy"},
 }

@@ -115,7 +115,7 @@ def test_a_batch_in_which_nothing_is_asked_for_has_a_loss_of_zero() -> None:
 @pytest.mark.parametrize(
     ("settings", "key"),
     [
-        ({"frames": 0}, "task.frames"),
+        ({"frames": -1}, "task.frames"),
         ({"together": "maybe"}, "task.together"),
         ({"coverage": [0.9, 0.1]}, "task.coverage"),
         ({"floor": 0.0}, "task.floor"),

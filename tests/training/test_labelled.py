@@ -27,7 +27,7 @@ from tests.tiny import TINY
 
 TASKS = {
     "class": ("classification", "pooled", "accuracy"),
-    "labels": ("multilabel", "pooled", "f1"),
+    "labels": ("multilabel", "pooled", "macro_f1"),
     "value": ("regression", "pooled", "rmse/biomass"),
     "class_map": ("segmentation", "linear", "miou"),
     "value_map": ("regression", "linear", "rmse/biomass"),
