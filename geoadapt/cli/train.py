@@ -34,7 +34,14 @@ __all__ = ["VERB", "train"]
 
 LOG = logging.getLogger(__name__)
 PRETRAININGS = ("pretraining", "weather_pretraining")
-MADE = ("simulated", "pretraining", "simulated_series", "simulated_weather", "weather_pretraining")
+MADE = (
+    "simulated",
+    "pretraining",
+    "simulated_series",
+    "simulated_weather",
+    "weather_pretraining",
+    "geobench2_standin",
+)
 LEAD = re.compile(r"[\d.]+h")
 """A lead time as metrics name it."""
 CHIEF = ("/miou", "/masked_mse", "/forecast_mse")
