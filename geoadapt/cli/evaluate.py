@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
-from geoadapt.cli.compose import as_yaml, compose
-from geoadapt.cli.evaluate_forecast import FLAGS, plan_forecaster, plan_stored, run_once, told
+from geoadapt.cli.compose import compose
+from geoadapt.cli.evaluate_forecast import FLAGS, plan_forecaster, plan_stored
 from geoadapt.cli.evaluate_removal import plan_restorer, restorer_named
+from geoadapt.cli.evaluate_run import begin, run_once, told
 from geoadapt.cli.evaluate_samples import plan_samples, samples_named
 from geoadapt.cli.grammar import Flag, Request, Verb
 from geoadapt.cli.predict import bundle_folder
-from geoadapt.cli.train import data_note, make_data, outline
+from geoadapt.cli.train import data_note, outline
 from geoadapt.config import JobConfig
 from geoadapt.errors import GeoadaptError
-from geoadapt.io.atomic import write_text
 
 __all__ = ["VERB"]
 
@@ -63,11 +62,7 @@ def _run(request: Request, bundle: Path) -> int:
         """Score once, in a run folder."""
         from geoadapt.training.evaluate import evaluate
 
-        LOG.info("run folder: %s", folder)
-        shown: dict[str, object] = {name: asdict(getattr(job, name)) for name in ("data", "infer", "runtime")}
-        shown |= {"bundle": str(bundle), "seed": job.seed}
-        write_text(folder / "config.yaml", as_yaml(shown))
-        make_data(job)
+        begin(folder, job, bundle, "data", "infer", "runtime")
         result = evaluate(
             bundle,
             job.data,

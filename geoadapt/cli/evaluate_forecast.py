@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geoadapt.cli.compose import as_yaml, compose, run_jobs
+from geoadapt.cli.compose import as_yaml, compose
+from geoadapt.cli.evaluate_run import begin, existing, run_once, say, told
 from geoadapt.cli.grammar import Flag, Request
 from geoadapt.cli.predict import bundle_folder
-from geoadapt.cli.train import headline
 from geoadapt.config import JobConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.atomic import write_text
-from geoadapt.io.paths import as_path
 
 if TYPE_CHECKING:
     from geoadapt.metrics.events import Event
     from geoadapt.metrics.weights import Box
-    from geoadapt.training.results import RunResult
 
 __all__ = ["FLAGS", "existing", "plan_forecaster", "plan_stored", "read_regions", "run_once", "say", "told"]
 
@@ -63,9 +61,7 @@ def plan_forecaster(request: Request) -> Callable[[], int]:
         """Score the bundle once, in a run folder."""
         from geoadapt.training.forecast_evaluate import evaluate_forecaster
 
-        LOG.info("run folder: %s", folder)
-        shown: dict[str, object] = {name: asdict(getattr(job, name)) for name in ("data", "runtime")}
-        write_text(folder / "config.yaml", as_yaml({**shown, "bundle": str(bundle), "seed": job.seed}))
+        begin(folder, job, bundle, "data", "runtime")
         regions, events = _places(request)
         result = evaluate_forecaster(
             bundle,
@@ -145,30 +141,3 @@ def _places(request: Request) -> tuple[dict[str, Box], tuple[Event, ...]]:
 
     events = read_events(request.flags["--events"]) if "--events" in request.flags else ()
     return read_regions(request.flags.get("--regions", "")), events
-
-
-def existing(word: str) -> Path:
-    """The path; raises GeoadaptError where nothing is there."""
-    path = as_path(word)
-    if not path.exists():
-        raise GeoadaptError(path, "does not exist", "check the path")
-    return path
-
-
-def told(result: RunResult) -> None:
-    """Print the chief scores, and where the page is."""
-    print("\n".join([*headline(result), f"page    {result.page}"]))
-
-
-def run_once(work: Callable[[JobConfig, Path], None], overrides: tuple[str, ...]) -> int:
-    """Evaluate in a run folder; raises what was raised."""
-    failures = run_jobs(work, "evaluate", overrides)
-    if failures:
-        raise failures[0]
-    return 0
-
-
-def say(text: str) -> int:
-    """Print, and end well."""
-    print(text)
-    return 0

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from geoadapt.cli.compose import as_yaml, compose
-from geoadapt.cli.evaluate_forecast import existing, run_once, say, told
+from geoadapt.cli.compose import compose
+from geoadapt.cli.evaluate_run import begin, existing, run_once, say, told
 from geoadapt.cli.grammar import Request
 from geoadapt.cli.predict import bundle_folder
 from geoadapt.cli.predict_series import TASK, task_of
-from geoadapt.cli.train import data_note, make_data
+from geoadapt.cli.train import data_note
 from geoadapt.config import JobConfig
 from geoadapt.errors import GeoadaptError
-from geoadapt.io.atomic import write_text
 from geoadapt.io.paths import as_path
 from geoadapt.tasks.config import REMOVAL_ASKED
 
@@ -52,10 +50,7 @@ def plan_restorer(request: Request, bundle: Path) -> Callable[[], int]:
         """Score the bundle once, in a run folder."""
         from geoadapt.training.removal_evaluate import evaluate_restorer
 
-        LOG.info("run folder: %s", folder)
-        shown: dict[str, object] = {name: asdict(getattr(job, name)) for name in ("data", "task", "runtime")}
-        write_text(folder / "config.yaml", as_yaml({**shown, "bundle": str(bundle), "seed": job.seed}))
-        make_data(job)
+        begin(folder, job, bundle, "data", "task", "runtime")
         result = evaluate_restorer(
             bundle,
             job.data,

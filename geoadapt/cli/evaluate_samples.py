@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
-from geoadapt.cli.compose import as_yaml, compose
-from geoadapt.cli.evaluate_forecast import run_once, say, told
+from geoadapt.cli.compose import compose
+from geoadapt.cli.evaluate_run import begin, run_once, say, told
 from geoadapt.cli.grammar import Request
 from geoadapt.cli.predict import bundle_folder
 from geoadapt.cli.predict_series import task_of
-from geoadapt.cli.train import data_note, make_data
+from geoadapt.cli.train import data_note
 from geoadapt.config import JobConfig
 from geoadapt.errors import GeoadaptError
-from geoadapt.io.atomic import write_text
 from geoadapt.io.paths import as_path
 
 __all__ = ["plan_samples", "samples_named"]
@@ -47,10 +45,7 @@ def plan_samples(request: Request, bundle: Path) -> Callable[[], int]:
         """Score the bundle once, in a run folder."""
         from geoadapt.training.labelled_evaluate import evaluate_samples
 
-        LOG.info("run folder: %s", folder)
-        shown: dict[str, object] = {name: asdict(getattr(job, name)) for name in ("data", "runtime")}
-        write_text(folder / "config.yaml", as_yaml({**shown, "bundle": str(bundle), "seed": job.seed}))
-        make_data(job)
+        begin(folder, job, bundle, "data", "runtime")
         result = evaluate_samples(
             bundle,
             job.data,

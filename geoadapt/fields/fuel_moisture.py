@@ -7,16 +7,15 @@ In: ``s1_s2_era5_srtm.npy`` (n, 3, 18), ``dynamic_world.npy`` (9 = missing), ``l
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoadapt.errors import GeoadaptError
-from geoadapt.fields.samples import Labelled, Layout, Piece, SampleSet, Target
+from geoadapt.fields.samples import Labelled, Layout, OnDemand, Piece, SampleSet, Target
 from geoadapt.fields.samples_config import FuelMoistureConfig
 from geoadapt.io.paths import as_path
 
@@ -49,26 +48,6 @@ UNITS = {
 Arrays = dict[str, NDArray[Any]]
 
 
-@dataclass(frozen=True)
-class _Points(Sequence[Labelled]):
-    """Some of the points, each made when it is asked for."""
-
-    arrays: Arrays
-    places: NDArray[np.intp]
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    @overload
-    def __getitem__(self, index: int) -> Labelled: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Labelled]: ...
-    def __getitem__(self, index: int | slice) -> Labelled | list[Labelled]:
-        if isinstance(index, slice):
-            return [self[n] for n in range(*index.indices(len(self)))]
-        return _sample(self.arrays, int(self.places[index]))
-
-
 def build(config: FuelMoistureConfig, seed: int = 0) -> SampleSet:
     """The points with their own test, and validation by site; ``seed`` changes nothing.
 
@@ -84,8 +63,9 @@ def build(config: FuelMoistureConfig, seed: int = 0) -> SampleSet:
         raise GeoadaptError("data.val_sites", problem, "leave some to train on")
     chosen = np.random.default_rng(config.split_seed).choice(sites, config.val_sites, replace=False)
     checks = np.isin(arrays["site"], chosen) & ~tested
-    parts = [_Points(arrays, np.flatnonzero(mask)) for mask in (~tested & ~checks, checks, tested)]
-    counts = [len(np.unique(arrays["site"][part.places])) for part in parts]
+    places = [np.flatnonzero(mask) for mask in (~tested & ~checks, checks, tested)]
+    parts = [OnDemand(len(part), partial(_numbered, arrays, part)) for part in places]
+    counts = [len(np.unique(arrays["site"][part])) for part in places]
     channels = {name: tuple(columns) for name, columns in COLUMNS.items()} | {"landcover": LANDCOVER}
     dates = {name: 1 if name == "terrain" else MONTHS for name in channels}
     note = (
@@ -105,6 +85,10 @@ def build(config: FuelMoistureConfig, seed: int = 0) -> SampleSet:
         licence="MIT (nasaharvest/presto); Copernicus, ERA5 (C3S), SRTM",
         units=UNITS,
     )
+
+
+def _numbered(arrays: Arrays, places: NDArray[np.intp], number: int) -> Labelled:
+    return _sample(arrays, int(places[number]))
 
 
 def _sample(arrays: Arrays, n: int) -> Labelled:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any
 
 from geoadapt.cubes.geobench2 import Layout2, Modality, layout_of
 from geoadapt.errors import GeoadaptError
@@ -20,7 +20,7 @@ from geoadapt.fields.geobench2_config import EVERY, Geobench2Config, Geobench2St
 from geoadapt.fields.geobench2_images import called, piece_of
 from geoadapt.fields.geobench2_records import Record, records_under
 from geoadapt.fields.geobench2_targets import class_names, find_label, find_mask, map_of, target_of
-from geoadapt.fields.samples import Labelled, Layout, Piece, SampleSet, Target
+from geoadapt.fields.samples import Labelled, Layout, OnDemand, Piece, SampleSet, Target
 from geoadapt.io.paths import as_path
 from geoadapt.io.tortilla import Item
 
@@ -35,7 +35,7 @@ SIMULATED = "simulated"
 
 
 @dataclass(frozen=True)
-class _Samples(Sequence[Labelled]):
+class _Reader:
     """One split, each sample read when it is asked for."""
 
     records: Sequence[Record]
@@ -44,16 +44,8 @@ class _Samples(Sequence[Labelled]):
     names: tuple[str, ...]
     config: Geobench2Config
 
-    def __len__(self) -> int:
-        return len(self.records)
-
-    @overload
-    def __getitem__(self, index: int) -> Labelled: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Labelled]: ...
-    def __getitem__(self, index: int | slice) -> Labelled | list[Labelled]:
-        if isinstance(index, slice):
-            return [self[n] for n in range(*index.indices(len(self)))]
+    def sample(self, index: int) -> Labelled:
+        """One of the records as a sample."""
         record = self.records[index]
         rasters = record.rasters
         masks = [self._mask(record, rasters)] if self.layout.mapped else []
@@ -112,7 +104,8 @@ def build(config: Geobench2Config, seed: int = 0) -> SampleSet:
     every = [record for part in records.values() for record in part]
     names = class_names(every, layout, _columns(config, layout))
     simulated = any(record.row.get(SIMULATED) for record in every)
-    parts = {split: _Samples(part, layout, inputs, names, config) for split, part in records.items()}
+    readers = {split: _Reader(part, layout, inputs, names, config) for split, part in records.items()}
+    parts = {split: OnDemand(len(one.records), one.sample) for split, one in readers.items()}
     return SampleSet(
         name=f"{layout.key} (SIMULATED)" if simulated else layout.key,
         train=parts["train"],

@@ -5,9 +5,9 @@ In: samples with values (t, c, h, w) per input, in physical units. Out: batches 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -17,7 +17,18 @@ from torch import Tensor
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.types import Batch, Field, ProjectedGrid, Where
 
-__all__ = ["IGNORE", "KINDS", "Labelled", "Layout", "Piece", "SampleSet", "Target", "samples_batch", "turned"]
+__all__ = [
+    "IGNORE",
+    "KINDS",
+    "Labelled",
+    "Layout",
+    "OnDemand",
+    "Piece",
+    "SampleSet",
+    "Target",
+    "samples_batch",
+    "turned",
+]
 
 IGNORE = 255
 """The class of what nobody labelled."""
@@ -87,6 +98,25 @@ class Labelled:
     resolution: float | None = None
     """Ground size of a pixel [m]."""
     sensor: str | None = None
+
+
+@dataclass(frozen=True)
+class OnDemand(Sequence[Labelled]):
+    """``size`` samples, each made by its number when it is asked for."""
+
+    size: int
+    make: Callable[[int], Labelled]
+
+    def __len__(self) -> int:
+        return self.size
+
+    @overload
+    def __getitem__(self, index: int) -> Labelled: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Labelled]: ...
+    def __getitem__(self, index: int | slice) -> Labelled | list[Labelled]:
+        numbers = range(self.size)[index]
+        return self.make(numbers) if isinstance(numbers, int) else [self.make(n) for n in numbers]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ In: a SampleSet with its units. Out: the same samples, converted when they are r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import overload
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from geoadapt.errors import GeoadaptError
-from geoadapt.fields.samples import Labelled, Piece, SampleSet
+from geoadapt.fields.samples import Labelled, OnDemand, Piece, SampleSet
 
 __all__ = ["in_units"]
 
@@ -36,29 +36,17 @@ def in_units(data: SampleSet, wanted: Mapping[str, str]) -> SampleSet:
         found[name] = CONVERSIONS[own, wanted[name]]
     if not found:
         return data
-    train, val, test = (_Converted(part, found) for part in (data.train, data.val, data.test))
+    train, val, test = (
+        OnDemand(len(part), partial(_converted, part, found)) for part in (data.train, data.val, data.test)
+    )
     units = {**data.units, **{name: wanted[name] for name in found}}
     return replace(data, units=units, train=train, val=val, test=test)
 
 
-@dataclass(frozen=True)
-class _Converted(Sequence[Labelled]):
-    samples: Sequence[Labelled]
-    convert: Mapping[str, Convert]
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    @overload
-    def __getitem__(self, index: int) -> Labelled: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Labelled]: ...
-    def __getitem__(self, index: int | slice) -> Labelled | list[Labelled]:
-        if isinstance(index, slice):
-            return [self[n] for n in range(*index.indices(len(self)))]
-        sample = self.samples[index]
-        changed = {name: convert(sample.inputs[name]) for name, convert in self.convert.items()}
-        return replace(sample, inputs={**sample.inputs, **changed})
+def _converted(samples: Sequence[Labelled], convert: Mapping[str, Convert], number: int) -> Labelled:
+    sample = samples[number]
+    changed = {name: one(sample.inputs[name]) for name, one in convert.items()}
+    return replace(sample, inputs={**sample.inputs, **changed})
 
 
 def _monthly(piece: Piece) -> Piece:
