@@ -1,4 +1,4 @@
-"""What comes with the package: a ready cloud bundle, and the weights of the backbone that geoadapt pre-trained itself.
+"""What comes with the package: a ready cloud bundle, and the weights of the backbones that geoadapt pre-trained itself.
 
 In: nothing, or a backbone's name. Out: paths inside the installed package. Their cards say on what they were trained.
 """

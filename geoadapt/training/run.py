@@ -132,7 +132,7 @@ def _train(job: JobConfig, run_dir: Path, command: str) -> RunResult:
     bundle = kind.store(setting, model, metrics, command, entries, run_dir / "bundle")
     write_metrics(run_dir, metrics)
     if job.train.keep_backbone:
-        keep_backbone(job, getattr(model, "model", model), setting.data, result, metrics, command, run_dir)
+        keep_backbone(setting.job, getattr(model, "model", model), setting.data, result, metrics, command, run_dir)
     page = kind.page(setting, scored, metrics, entries, command, run_dir)
     return RunResult(run_dir, metrics, bundle, page)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,9 +11,11 @@ from torch import Tensor
 
 from geoadapt.backbones.config import SmallSeriesConfig
 from geoadapt.backbones.small_series import CHANNELS, SmallSeries, build
+from geoadapt.backbones.weights import fingerprint
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.frames import DAY
 from geoadapt.fields.types import Batch, Field
+from geoadapt.shipped import shipped_weights
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +102,12 @@ def test_the_seed_draws_the_weights(model: SmallSeries) -> None:
     same, other = (build(SmallSeriesConfig(random_weights=True, seed=seed)) for seed in (3, 4))
     assert torch.equal(made(model, field()), made(same, field()))
     assert not torch.equal(made(model, field()), made(other, field()))
+
+
+def test_the_weights_that_ship_are_those_of_their_card() -> None:
+    shipped = shipped_weights("small_series")
+    assert shipped is not None
+    card = json.loads((shipped.parent / "card.json").read_text())
+    assert card["sha256"] == fingerprint(shipped) and card["simulated"] is True
+    assert card["parameters"] == sum(p.numel() for p in build(SmallSeriesConfig()).parameters())
+    assert "experiment=series_pretraining" in card["command"] and len(card["trained_on"]) == 150
