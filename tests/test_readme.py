@@ -47,7 +47,7 @@ def quicker(words: list[str]) -> list[str]:
         if "experiment=slp_natl" in words:
             small = ["task.leads=[24]", "task.rollout=[1]", "train.controls=persistence,climatology"]
             return [*words, "train.steps=2", "train.val_every=2", "train.batch=2", "runtime.threads=1", *small]
-        if "experiment=cloud_removal" in words:
+        if {"experiment=cloud_removal", "experiment=series_pretraining"} & set(words):
             small = ["task.val_samples=4", "task.test_samples=4", "train.controls=linear,temporal_median", *PLACES]
             return [*words, "train.steps=2", "train.val_every=2", "train.batch=2", "runtime.threads=1", *small]
         if "experiment=fuel_moisture" in words:
