@@ -51,18 +51,22 @@ class Dates(nn.Module):
         b, others, _, height, width = field.values[:, :-1].shape
         if not others:
             return field.values.new_zeros(b, HEADS * LOOK, height, width)
-        valid = torch.ones_like(field.values[:, :-1]) if field.valid is None else field.valid[:, :-1].float()
-        seen = valid.amax(2, keepdim=True)
-        days = days_from_target(field)[:, :-1, None, None, None]
+        days = days_from_target(field)[:, :, None, None, None]
         near = closeness(days.abs()) * torch.cat([days <= 0, days > 0], 2)
-        shown = torch.asinh((field.values[:, :-1].float() - place.base[:, None]) / ERROR) * valid
-        read = torch.cat([shown, seen, near.expand(-1, -1, -1, height, width)], 2)
-        found = self.weigh(nn.functional.gelu(self.enter(read.flatten(0, 1)))).float()
-        found = found.reshape(b, others, HEADS, 1 + LOOK, height, width)
-        logits = found[:, :, :, 0].masked_fill(seen.expand(-1, -1, HEADS, -1, -1) == 0, UNSEEN)
-        weights = logits.softmax(1) * seen
-        brought: Tensor = (weights[:, :, :, None] * found[:, :, :, 1:]).sum(1)
-        return brought.flatten(1, 2)
+        most = place.base.new_full((b, HEADS, 1, height, width), UNSEEN)
+        brought, weight = most.new_zeros(b, HEADS, LOOK, height, width), torch.zeros_like(most)
+        # an online softmax (Milakov 2018, arXiv 1805.02867): memory does not grow with the number of dates
+        for date in range(others):
+            valid = field.values[:, date].new_ones(()) if field.valid is None else field.valid[:, date].float()
+            seen = valid.expand_as(place.base).amax(1, keepdim=True)
+            shown = torch.asinh((field.values[:, date].float() - place.base) / ERROR) * valid
+            read = torch.cat([shown, seen, near[:, date].expand(-1, -1, height, width)], 1)
+            found = self.weigh(nn.functional.gelu(self.enter(read))).float().reshape(b, HEADS, 1 + LOOK, height, width)
+            logit = torch.where(seen[:, None] > 0, found[:, :, :1], UNSEEN)
+            higher = torch.maximum(most, logit.detach())
+            before, now = (most - higher).exp(), (logit - higher).exp() * seen[:, None]
+            brought, weight, most = before * brought + now * found[:, :, 1:], before * weight + now, higher
+        return (brought / weight.clamp(min=1e-12)).flatten(1, 2)
 
 
 class SmallSeries(nn.Module):

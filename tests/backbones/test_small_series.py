@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from geoadapt.backbones.config import SmallSeriesConfig
-from geoadapt.backbones.small_series import CHANNELS, SmallSeries, build
+from geoadapt.backbones.small_series import CHANNELS, ERROR, SmallSeries, build
 from geoadapt.backbones.weights import fingerprint
 from geoadapt.errors import GeoadaptError
-from geoadapt.fields.frames import DAY
+from geoadapt.fields.composite import around, closeness
+from geoadapt.fields.frames import DAY, days_from_target, masked
 from geoadapt.fields.types import Batch, Field
 from geoadapt.shipped import shipped_weights
 
@@ -63,6 +64,22 @@ def test_when_a_date_was_means_something(model: SmallSeries) -> None:
     later = given.times.clone()
     later[:, 3] += int(200 * DAY)
     assert not torch.allclose(made(model, given), made(model, replace(given, times=later)), atol=1e-3)
+
+
+def test_dates_are_weighed_by_a_softmax_over_those_that_show_the_pixel(model: SmallSeries) -> None:
+    given = masked(field())
+    assert given.valid is not None
+    place = around(given, model.mean)
+    days = days_from_target(given)[:, :-1, None, None, None]
+    near = closeness(days.abs()) * torch.cat([days <= 0, days > 0], 2)
+    valid = given.valid[:, :-1].float()
+    shown = torch.asinh((given.values[:, :-1] - place.base[:, None]) / ERROR) * valid
+    read = torch.cat([shown, valid[:, :, :1], near.expand(-1, -1, -1, 16, 24)], 2).flatten(0, 1)
+    with torch.no_grad():
+        found = model.dates.weigh(torch.nn.functional.gelu(model.dates.enter(read))).reshape(2, 4, 4, 9, 16, 24)
+        weights = found[:, :, :, :1].masked_fill(valid[:, :, None, :1] == 0, -torch.inf).softmax(1).nan_to_num(0)
+        wanted = (weights * found[:, :, :, 1:]).sum(1).flatten(1, 2)
+        torch.testing.assert_close(model.dates(given, place), wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_channels_come_in_any_order_and_the_narrow_infrared_stands_in(model: SmallSeries) -> None:
