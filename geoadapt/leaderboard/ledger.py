@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from geoadapt.errors import GeoadaptError
-from geoadapt.leaderboard.records import RunRecord, append, read
+from geoadapt.leaderboard.records import BARRED, RunRecord, append, read
 
 __all__ = ["Ledger"]
 
-TOLD = ("missing", "failed")
+TOLD = ("missing", "failed", BARRED)
 
 
 class Ledger:

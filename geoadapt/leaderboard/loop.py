@@ -20,6 +20,7 @@ from geoadapt.errors import GeoadaptError
 from geoadapt.io.atomic import remove
 from geoadapt.leaderboard.claims import claimed
 from geoadapt.leaderboard.ledger import Ledger
+from geoadapt.leaderboard.records import BARRED
 from geoadapt.leaderboard.runs import FAILED, MISSING, blank, blank_control, config_hash
 from geoadapt.leaderboard.study import Search, Trial, one_line, open_storage
 from geoadapt.leaderboard.suite import Pair, pairs_of
@@ -231,9 +232,10 @@ class Benchmark:
     def _without_score(self, pair: Pair, why: dict[str, str]) -> None:
         job = self._jobs[pair.slug]
         brought = {key: f"{pair.entry.name} brings it along: {reason}" for key, reason in why.items()}
+        told = {**why, **({BARRED: True} if pair.barred else {})}
         for seen in pair.seen_as(self.plan):
             blanks = [blank(self.plan, seen, job, seed) for seed in self.plan.seeds]
-            self.ledger.note([replace(one, extra={**one.extra, **why}) for one in blanks])
+            self.ledger.note([replace(one, extra={**one.extra, **told}) for one in blanks])
             for control in pair.controls:
                 self.ledger.note([blank_control(one, control, **brought) for one in blanks])
 

@@ -17,7 +17,7 @@ from geoadapt.leaderboard.intervals import Cell, interval, resample
 from geoadapt.leaderboard.normalise import Normaliser
 from geoadapt.leaderboard.page_verdicts import Judge
 from geoadapt.leaderboard.page_words import Named, named
-from geoadapt.leaderboard.records import Direction, RunRecord
+from geoadapt.leaderboard.records import BARRED, Direction, RunRecord
 from geoadapt.leaderboard.table import Entry
 from geoadapt.report.numbers import Interval
 
@@ -75,9 +75,8 @@ class Chapter:
             known = estimate is not None and math.isfinite(estimate.score)
             return (-estimate.score if known and estimate is not None else math.inf, self.names[entry].name)
 
-        return sorted(
-            (e for e in scores if any((e, m) in self.cells for m in self.suite.groups[group].datasets)), key=key
-        )
+        members = self.suite.groups[group].datasets
+        return sorted((e for e in scores if any(self._entered(e, m) for m in members)), key=key)
 
     def ordered_on(self, name: str) -> list[Entry]:
         """The entries of a data set, best first; those without a score after them, by name."""
@@ -87,7 +86,10 @@ class Chapter:
             value = self.on(name, entry)[1].value
             return (sign * value if math.isfinite(value) else math.inf, self.names[entry].name)
 
-        return sorted((entry for entry in self.names if (entry, name) in self.cells), key=key)
+        return sorted((entry for entry in self.names if self._entered(entry, name)), key=key)
+
+    def _entered(self, entry: Entry, name: str) -> bool:
+        return not all(run.extra.get(BARRED) for run in self.cells.get((entry, name), ()))
 
     def normal(self, group: str, entry: Entry) -> Interval:
         """The score of a group on the normaliser's scale."""

@@ -16,7 +16,18 @@ from typing import Any, Literal
 
 from geoadapt.errors import GeoadaptError, nearest
 
-__all__ = ["DIRECTIONS", "IDENTITY", "REGIMES", "Direction", "Records", "Regime", "RunRecord", "append", "read"]
+__all__ = [
+    "BARRED",
+    "DIRECTIONS",
+    "IDENTITY",
+    "REGIMES",
+    "Direction",
+    "Records",
+    "Regime",
+    "RunRecord",
+    "append",
+    "read",
+]
 
 Regime = Literal["frozen", "peft", "full", "scratch", "none"]
 Direction = Literal["max", "min"]
@@ -24,6 +35,8 @@ REGIMES: tuple[Regime, ...] = ("frozen", "peft", "full", "scratch", "none")
 """``none`` is for rules, which train nothing."""
 DIRECTIONS: tuple[Direction, ...] = ("max", "min")
 NAME = "records.jsonl"
+BARRED = "barred"
+"""Key of ``extra``: the suite itself does not enter it there."""
 IDENTITY = ("board", "backbone", "adapter", "regime", "head", "dataset", "metric", "seed")
 """What two records of the same run agree in: the later one counts."""
 

@@ -117,7 +117,7 @@ def test_an_entry_that_the_suite_bars_is_missing_with_the_reason(
     name = "removal: small_eo (random weights) + full"
     assert "is entered for cloud_segmentation alone" in outcome.missing[name]
     (record,) = by_entry(tmp_path / "out")[name]
-    assert math.isnan(record.value) and record.extra["missing"] == outcome.missing[name]
+    assert math.isnan(record.value) and record.extra["missing"] == outcome.missing[name] and record.extra["barred"]
 
 
 def test_what_cannot_be_is_missing_and_what_it_would_have_brought_too(

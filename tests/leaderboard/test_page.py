@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -195,3 +196,14 @@ def test_runs_that_a_suite_has_no_place_for_are_named(tmp_path: Path) -> None:
     suite.write_text("datasets: {flood: {task: segmentation, metric: miou}}\ngroups: {all: {datasets: [flood]}}\n")
     html = page_of(report([stored(tmp_path / "runs")], suite=suite)).html()
     assert "has no place for the runs on moisture (rmse)" in html
+
+
+def test_who_the_suite_does_not_enter_on_a_data_set_has_no_row_there(tmp_path: Path) -> None:
+    runs = [replace(run, extra={**run.extra, "barred": True}) if run.extra.get("missing") else run for run in made()]
+    append(tmp_path, runs)
+    told = page_of(report([tmp_path])).html()
+    floods, moisture = (
+        [row for row in rows(section(told, "Data set by data set"), n) if "pixel + IA3" in row] for n in (0, 1)
+    )
+    assert not floods and len(moisture) == 1
+    assert any("pixel + IA3" in row for row in rows(section(told, "All data sets"), 0))
