@@ -99,14 +99,19 @@ def compose(field: Field) -> Composite:
 
 def _median(field: Field, count: Tensor) -> Tensor:
     """Median over the valid dates but the last (b, c, h, w), 0 without any; ``count`` says how many they are."""
-    others = field.values[:, :-1].float()
-    if not others.shape[1]:
+    if field.values.shape[1] == 1:
         return torch.zeros_like(count)
+    # a channel at a time: a sort holds several copies of what it sorts
+    return torch.stack([_median_of(field, count, channel) for channel in range(count.shape[1])], 1)
+
+
+def _median_of(field: Field, count: Tensor, channel: int) -> Tensor:
+    others = field.values[:, :-1, channel].float()
     if field.valid is not None:
-        others = torch.where(field.valid[:, :-1], others, torch.inf)
+        others = torch.where(field.valid[:, :-1, channel], others, torch.inf)
     # along the last axis sorting is fastest
     ordered = others.movedim(1, -1).contiguous().sort(-1).values
-    size = count[..., None].long()
+    size = count[:, channel, ..., None].long()
     low, high = (ordered.gather(-1, at.clamp(0, others.shape[1] - 1)) for at in ((size - 1) // 2, size // 2))
     return torch.where(size > 0, (low + high) / 2, 0.0)[..., 0]
 
