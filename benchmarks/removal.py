@@ -43,7 +43,9 @@ class Table:
     words: tuple[str, ...] = ()
 
 
-FEW = ("train.steps=100", "train.val_every=50", "task.val_samples=48", "task.test_samples=128")
+SINGLE = ("backbone=small_eo", "head=removal", "task.frames=6")
+"""A backbone of single dates, and a head that sees the pixels of all."""
+FEW = (*SINGLE, "train.steps=100", "train.val_every=50", "task.val_samples=48", "task.test_samples=128")
 """Of the small real sets."""
 TABLES = {
     "simulated_series": Table("SIMULATED places with a known truth; other places and months in the test"),
