@@ -5,6 +5,7 @@ In: a folder that ``geoadapt train`` wrote. Out: the restorer, and what it was t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from geoadapt.backbones.weights import load_into, load_state
 from geoadapt.baselines.composites import COMPOSITES, build_composite
 from geoadapt.bundle import BundleCard, read_card, restore_model
 from geoadapt.errors import GeoadaptError, nearest
+from geoadapt.fields.frames import nearest_dates
 from geoadapt.fields.restorer import Restored, Restorer
 from geoadapt.fields.types import Batch
 from geoadapt.heads.inputs import HeadInputs
@@ -46,11 +48,16 @@ class BundledRestorer(nn.Module):
         self.channels = card.channels
         self.multiple = restorer.model.spec.multiple
         self.keep_clear = bool((card.removal or {})["keep_clear"])
+        self.dates = int((card.removal or {}).get("dates", 0))
         self.radar = radar_of_card(card)
 
     def restore(self, batch: Batch) -> Restored:
-        """The batch's last frame and its calibrated scale (b, c, h, w), NaN where no other date shows a pixel."""
-        return self.restorer.restore(batch)
+        """The batch's last frame and its calibrated scale (b, c, h, w), NaN where no other date shows a pixel.
+
+        Of a longer series it looks at as many dates as in training, those nearest in time.
+        """
+        near = nearest_dates(batch.inputs["optical"], self.dates)
+        return self.restorer.restore(replace(batch, inputs={**batch.inputs, "optical": near}))
 
 
 def load_restorer(

@@ -13,7 +13,16 @@ from torch import Tensor
 from geoadapt.fields.features import Features
 from geoadapt.fields.types import Batch, Field, ProjectedGrid
 
-__all__ = ["DAY", "days_from_target", "fold_dates", "masked", "nearest_frames", "radar_of", "unfold_dates"]
+__all__ = [
+    "DAY",
+    "days_from_target",
+    "fold_dates",
+    "masked",
+    "nearest_dates",
+    "nearest_frames",
+    "radar_of",
+    "unfold_dates",
+]
 
 DAY = 86400.0
 """[s]."""
@@ -54,7 +63,23 @@ def nearest_frames(field: Field, count: int) -> Field:
         share = shown.sum((-2, -1)) / hidden.sum((-2, -1))
     worth = share / (1 + days_from_target(field).abs() / FAR)
     worth[:, -1] = torch.inf
-    index = worth.topk(count, dim=1).indices.sort(dim=1).values
+    return _picked(field, worth.topk(count, dim=1).indices)
+
+
+def nearest_dates(field: Field, count: int) -> Field:
+    """The last frame and the ``count`` − 1 others nearest to it in time, those without a valid pixel last; 0 = all."""
+    if count == 0 or field.values.shape[1] <= count:
+        return field
+    away = days_from_target(field).abs()
+    if field.valid is not None:
+        away = away + torch.where(field.valid.flatten(2).any(2), 0.0, 1e6)
+    away[:, -1] = -1
+    return _picked(field, away.topk(count, dim=1, largest=False).indices)
+
+
+def _picked(field: Field, index: Tensor) -> Field:
+    """The frames at ``index`` (b, n), in the order of the field."""
+    index = index.sort(dim=1).values
     place = index[..., None, None, None].expand(-1, -1, *field.values.shape[2:])
     return replace(
         field,

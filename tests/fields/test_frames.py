@@ -8,7 +8,16 @@ import pytest
 import torch
 
 from geoadapt.fields.features import Features
-from geoadapt.fields.frames import DAY, days_from_target, fold_dates, masked, nearest_frames, radar_of, unfold_dates
+from geoadapt.fields.frames import (
+    DAY,
+    days_from_target,
+    fold_dates,
+    masked,
+    nearest_dates,
+    nearest_frames,
+    radar_of,
+    unfold_dates,
+)
 from geoadapt.fields.types import Batch, Field, ProjectedGrid
 
 DAYS = (-60.0, -30.0, -5.0, 7.0, 50.0, 0.0)
@@ -90,3 +99,18 @@ def test_masking_hides_whatever_stood_where_nothing_is_valid() -> None:
     poisoned = replace(given, values=torch.where(given.valid, given.values, torch.nan))  # type: ignore[arg-type]
     assert torch.equal(masked(poisoned).values, torch.where(given.valid, given.values, 0.0))  # type: ignore[arg-type]
     assert masked(replace(given, valid=None)).values is given.values
+
+
+def test_of_a_long_series_the_dates_nearest_in_time_are_looked_at() -> None:
+    given = field()
+    assert shown(nearest_dates(given, 3)) == [2, 3, 5] and shown(nearest_dates(given, 1)) == [5]
+    assert nearest_dates(given, 0) is given and nearest_dates(given, 6) is given
+
+
+def test_a_date_without_a_valid_pixel_is_looked_at_last() -> None:
+    given = field()
+    assert given.valid is not None
+    valid = given.valid.clone()
+    valid[0, 2] = False
+    chosen = nearest_dates(replace(given, valid=valid), 3)
+    assert shown(chosen, 0) == [1, 3, 5] and shown(chosen, 1) == [2, 3, 5]

@@ -18,6 +18,7 @@ from geoadapt.bundle import load_bundle
 from geoadapt.config import REMOVAL_CONTROLS, JobConfig, job_from_plain
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS
+from geoadapt.fields.frames import nearest_dates
 from geoadapt.fields.restorer import Restored, Restorer
 from geoadapt.fields.series import Sample, series_batch
 from geoadapt.fields.types import Batch
@@ -263,3 +264,13 @@ def test_what_cannot_be_is_said_before_the_fit(changes: dict[str, Any], match: s
 def test_another_head_is_refused(tmp_path: Path) -> None:
     with pytest.raises(GeoadaptError, match="removal"):
         prepare(replace(job(), head=FcnConfig()), tmp_path)
+
+
+def test_a_bundle_looks_at_as_many_dates_as_its_training_did(tmp_path: Path) -> None:
+    train(job(task={"dates": 3}), tmp_path)
+    bundle = load_restorer(tmp_path / "bundle")
+    given = BATCH.inputs["optical"]
+    near = nearest_dates(given, 3)
+    assert near.values.shape[1] == 3 < given.values.shape[1]
+    image = bundle.restore(BATCH).image
+    assert torch.equal(image.nan_to_num(), bundle.restorer.restore(Batch({"optical": near})).image.nan_to_num())
