@@ -41,14 +41,17 @@ class Table:
 
     told: str
     words: tuple[str, ...] = ()
+    data: str = ""
+    """The data set, where the table is not called like it."""
 
 
+FEW = ("train.steps=100", "train.val_every=50", "task.val_samples=48", "task.test_samples=128")
+"""Of the small real sets."""
 SINGLE = ("backbone=small_eo", "head=removal", "task.frames=6")
 """A backbone of single dates, and a head that sees the pixels of all."""
-FEW = (*SINGLE, "train.steps=100", "train.val_every=50", "task.val_samples=48", "task.test_samples=128")
-"""Of the small real sets."""
-TABLES = {
-    "simulated_series": Table("SIMULATED places with a known truth; other places and months in the test"),
+SERIES = "_series"
+"""Behind the name of a real set: the same with the backbone of series."""
+REAL = {
     "worldcereal": Table(
         "WorldCereal, 12 monthly Sentinel-2 composites, 100 × 100 px, split by place", (*FEW, "train.chip=32")
     ),
@@ -60,11 +63,16 @@ TABLES = {
         "Landsat 4, 5 and 7, 447 dates, 5 × 5 px, split by date", (*FEW, "train.chip=8", "task.dates=24")
     ),
 }
+TABLES = {
+    "simulated_series": Table("SIMULATED places with a known truth; other places and months in the test"),
+    **{name: Table(f"{real.told}; small_eo", (*SINGLE, *real.words)) for name, real in REAL.items()},
+    **{name + SERIES: Table(f"{real.told}; small_series", real.words, name) for name, real in REAL.items()},
+}
 
 
 def plan(name: str, seeds: Sequence[int], more: Sequence[str], root: Path) -> list[runs.Task]:
     """One run per seed."""
-    words = ("experiment=cloud_removal", f"data={name}", *TABLES[name].words, *more)
+    words = ("experiment=cloud_removal", f"data={TABLES[name].data or name}", *TABLES[name].words, *more)
     return [runs.Task(f"{name} seed {s}", (*words, f"seed={s}"), root / name / str(s)) for s in seeds]
 
 
