@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from geoadapt.errors import GeoadaptError
-from geoadapt.fields.frames import fold_dates, masked, nearest_frames, radar_of, unfold_dates
+from geoadapt.fields.frames import fold_dates, known_to_others, masked, nearest_frames, radar_of, unfold_dates
 from geoadapt.fields.restorer import Restored
 from geoadapt.fields.types import Batch, Field
 from geoadapt.heads.removal import FRAMES
@@ -65,10 +65,7 @@ class AdaptedRestorer(nn.Module):
         """The last frame and its calibrated scale (b, c, h, w), NaN where no other date shows a pixel."""
         with torch.inference_mode():
             image, log = self(batch)[:, 0].float().chunk(2, 1)
-        field = self._optical(batch)
-        known = torch.full_like(image, field.values.shape[1] > 1, dtype=torch.bool)
-        if field.valid is not None:
-            known = field.valid[:, :-1].any(1)
+        known = known_to_others(self._optical(batch))
         scale = log.exp() * self.factor[:, None, None]
         return Restored(torch.where(known, image, torch.nan), torch.where(known, scale, torch.nan))
 

@@ -18,9 +18,9 @@ from geoadapt.backbones.weights import load_into, load_state
 from geoadapt.baselines.composites import COMPOSITES, build_composite
 from geoadapt.bundle import BundleCard, read_card, restore_model
 from geoadapt.errors import GeoadaptError, nearest
-from geoadapt.fields.frames import nearest_dates
+from geoadapt.fields.frames import known_to_others, nearest_dates
 from geoadapt.fields.restorer import Restored, Restorer
-from geoadapt.fields.types import Batch
+from geoadapt.fields.types import Batch, Field
 from geoadapt.heads.inputs import HeadInputs
 from geoadapt.io.paths import as_path
 from geoadapt.registry import from_plain
@@ -54,10 +54,31 @@ class BundledRestorer(nn.Module):
     def restore(self, batch: Batch) -> Restored:
         """The batch's last frame and its calibrated scale (b, c, h, w), NaN where no other date shows a pixel.
 
-        Of a longer series it looks at as many dates as in training, those nearest in time.
+        Of a longer series it looks at as many dates as in training, those nearest in time; and where these do not show
+        a pixel, at as many of those that do.
         """
-        near = nearest_dates(batch.inputs["optical"], self.dates)
-        return self.restorer.restore(replace(batch, inputs={**batch.inputs, "optical": near}))
+        field = batch.inputs["optical"].select(self.channels)
+        near = nearest_dates(field, self.dates)
+        found = self._of(near, batch)
+        if near is field or self.dates == 1:
+            return found
+        known, farther = known_to_others(field), known_to_others(near)
+        while (missing := known & ~farther).any():
+            near = nearest_dates(field, self.dates, missing)
+            farther = farther | known_to_others(near)
+            found = _filled(found, self._of(near, batch), missing)
+        return found
+
+    def _of(self, field: Field, batch: Batch) -> Restored:
+        return self.restorer.restore(replace(batch, inputs={**batch.inputs, "optical": field}))
+
+
+def _filled(found: Restored, more: Restored, missing: Tensor) -> Restored:
+    """What was found, and ``more`` where it is ``missing``."""
+    scale = None
+    if found.scale is not None and more.scale is not None:
+        scale = torch.where(missing, more.scale, found.scale)
+    return Restored(torch.where(missing, more.image, found.image), scale)
 
 
 def load_restorer(

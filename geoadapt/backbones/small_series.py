@@ -16,7 +16,7 @@ from geoadapt.backbones.config import SmallSeriesConfig
 from geoadapt.backbones.conv_layers import ConvBlock, half, resize
 from geoadapt.backbones.weights import Provenance, find_weights, load_into, provenance, random_provenance
 from geoadapt.errors import GeoadaptError
-from geoadapt.fields.composite import Around, around, closeness, told
+from geoadapt.fields.composite import Around, around, closeness, squashed, told
 from geoadapt.fields.frames import days_from_target, masked
 from geoadapt.fields.types import Batch, Field
 
@@ -57,9 +57,9 @@ class Dates(nn.Module):
         brought, weight = most.new_zeros(b, HEADS, LOOK, height, width), torch.zeros_like(most)
         # an online softmax (Milakov 2018, arXiv 1805.02867): memory does not grow with the number of dates
         for date in range(others):
-            valid = field.values[:, date].new_ones(()) if field.valid is None else field.valid[:, date].float()
+            valid = field.values[:, date].new_ones(()) if field.valid is None else _bytes(field.valid[:, date]).float()
             seen = valid.expand_as(place.base).amax(1, keepdim=True)
-            shown = torch.asinh((field.values[:, date].float() - place.base) / ERROR) * valid
+            shown = squashed((field.values[:, date].float() - place.base) / ERROR) * valid
             read = torch.cat([shown, seen, near[:, date].expand(-1, -1, height, width)], 1)
             found = self.weigh(nn.functional.gelu(self.enter(read))).float().reshape(b, HEADS, 1 + LOOK, height, width)
             logit = torch.where(seen[:, None] > 0, found[:, :, :1], UNSEEN)
@@ -67,6 +67,11 @@ class Dates(nn.Module):
             before, now = (most - higher).exp(), (logit - higher).exp() * seen[:, None]
             brought, weight, most = before * brought + now * found[:, :, 1:], before * weight + now, higher
         return (brought / weight.clamp(min=1e-12)).flatten(1, 2)
+
+
+def _bytes(mask: Tensor) -> Tensor:
+    """A mask as 0 and 1: torch takes twenty times as long to turn bools into numbers."""
+    return mask.contiguous().view(torch.uint8)
 
 
 class SmallSeries(nn.Module):

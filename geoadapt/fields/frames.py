@@ -17,6 +17,7 @@ __all__ = [
     "DAY",
     "days_from_target",
     "fold_dates",
+    "known_to_others",
     "masked",
     "nearest_dates",
     "nearest_frames",
@@ -34,7 +35,11 @@ def masked(field: Field) -> Field:
     """The field with 0 wherever a value is not valid, whatever stood there."""
     if field.valid is None:
         return field
-    return replace(field, values=torch.where(field.valid, field.values, 0.0))
+    if field.values.dtype != torch.float32 or field.values.requires_grad:
+        return replace(field, values=torch.where(field.valid, field.values, 0.0))
+    # All bits or none of every value: a fifth of the time of ``where``, and NaN gives 0 too.
+    bits = field.valid.view(torch.uint8).to(torch.int32).neg_().bitwise_and_(field.values.view(torch.int32))
+    return replace(field, values=bits.view(torch.float32))
 
 
 def days_from_target(field: Field) -> Tensor:
@@ -66,15 +71,27 @@ def nearest_frames(field: Field, count: int) -> Field:
     return _picked(field, worth.topk(count, dim=1).indices)
 
 
-def nearest_dates(field: Field, count: int) -> Field:
-    """The last frame and the ``count`` − 1 others nearest to it in time, those without a valid pixel last; 0 = all."""
+def nearest_dates(field: Field, count: int, wanted: Tensor | None = None) -> Field:
+    """The last frame and the ``count`` − 1 others nearest to it in time, those that show nothing wanted last; 0 = all.
+
+    ``wanted`` (b, c, h, w) are the pixels that a date is looked at for; None = any.
+    """
     if count == 0 or field.values.shape[1] <= count:
         return field
     away = days_from_target(field).abs()
     if field.valid is not None:
-        away = away + torch.where(field.valid.flatten(2).any(2), 0.0, 1e6)
+        shown = field.valid.view(torch.uint8)
+        shown = shown if wanted is None else shown * wanted[:, None].view(torch.uint8)
+        away = away + torch.where(shown.flatten(2).amax(2) > 0, 0.0, 1e6)
     away[:, -1] = -1
     return _picked(field, away.topk(count, dim=1, largest=False).indices)
+
+
+def known_to_others(field: Field) -> Tensor:
+    """Where any date but the last is valid (b, c, h, w)."""
+    if field.valid is None or field.values.shape[1] == 1:
+        return torch.full_like(field.values[:, -1], field.values.shape[1] > 1, dtype=torch.bool)
+    return field.valid[:, :-1].view(torch.uint8).amax(1) > 0
 
 
 def _picked(field: Field, index: Tensor) -> Field:

@@ -72,6 +72,8 @@ class Field:
 
     def select(self, channels: tuple[str, ...]) -> Field:
         """The same field with these channels, in this order; raises GeoadaptError where one is missing."""
+        if channels == self.channels:
+            return self
         missing = [c for c in channels if c not in self.channels]
         if missing:
             raise GeoadaptError("field", f"channels {missing} are missing", f"it has {list(self.channels)}")

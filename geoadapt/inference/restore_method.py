@@ -20,6 +20,7 @@ from geoadapt.fields.series import Series
 from geoadapt.inference.base import Note
 from geoadapt.inference.forward import out_of_memory
 from geoadapt.inference.restore_dates import DateBatches
+from geoadapt.inference.restore_memory import give_back
 from geoadapt.inference.restore_pack import BY_COMPOSITE, BY_MODEL
 from geoadapt.inference.restore_scan import SCANS, scan
 
@@ -28,6 +29,8 @@ __all__ = ["MEDIAN", "DateRestorer", "Method", "composite_method", "model_method
 BUDGET = 128 * 2**20
 """Bytes of the dates that a model is given at once, several blocks of them where they are few."""
 MEDIAN = "temporal_median"
+TRIM = 4
+"""After so many batches what they left free is given back: their pieces of all sizes tear holes into the heap."""
 Floats = NDArray[np.float32]
 
 
@@ -109,8 +112,11 @@ class DateRestorer:
             return
         padded = DateBatches(_padded(series, self._method.multiple))
         height, width = series.values.shape[2:]
-        waiting = list(dates)
+        waiting, turn = list(dates), 0
         while waiting:
+            turn += 1
+            if turn % TRIM == 0:
+                give_back()
             chosen = waiting[: self._at_once(padded)]
             restored = self._try(padded, chosen)
             if restored is None:

@@ -272,5 +272,25 @@ def test_a_bundle_looks_at_as_many_dates_as_its_training_did(tmp_path: Path) -> 
     given = BATCH.inputs["optical"]
     near = nearest_dates(given, 3)
     assert near.values.shape[1] == 3 < given.values.shape[1]
+    assert near.valid is not None and near.valid[:, :-1].any(1).all(), "all pixels are known to the nearest dates"
     image = bundle.restore(BATCH).image
-    assert torch.equal(image.nan_to_num(), bundle.restorer.restore(Batch({"optical": near})).image.nan_to_num())
+    assert torch.equal(image, bundle.restorer.restore(Batch({"optical": near})).image)
+
+
+def test_a_pixel_that_the_nearest_dates_hide_is_restored_from_farther_ones(tmp_path: Path) -> None:
+    train(job(task={"dates": 3}), tmp_path)
+    bundle = load_restorer(tmp_path / "bundle")
+    given = BATCH.inputs["optical"]
+    valid = torch.ones(given.values.shape, dtype=torch.bool)
+    valid[..., :4, :4] = False
+    last = len(valid[0]) - 1
+    away = (given.times - given.times[:, -1:]).abs()[:, :-1]  # type: ignore[index, operator]
+    for sample, date in enumerate(away.argmax(1)):
+        valid[sample, date, :, :4, :3] = True
+    valid[:, last] = False
+    batch = Batch({"optical": replace(given, valid=valid)})
+    found = bundle.restore(batch)
+    assert found.image[..., :4, :3].isfinite().all() and found.image[..., :4, 3].isnan().all()
+    assert found.scale is not None and torch.equal(found.scale.isnan(), found.image.isnan())
+    near = bundle.restorer.restore(Batch({"optical": nearest_dates(replace(given, valid=valid), 3)})).image
+    assert near[..., :4, :3].isnan().all() and torch.equal(found.image[..., 4:, :], near[..., 4:, :])
