@@ -5,6 +5,7 @@ In: the folder of a data set, ``img_dir/SPLIT/NAME.png`` beside ``ann_dir/SPLIT/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from geoadapt.errors import GeoadaptError
 from geoadapt.words import counted
 
-__all__ = ["CHANNELS", "IMAGES", "LABELS", "LAYOUTS", "SCALE", "Layout", "list_pairs"]
+__all__ = ["CHANNELS", "IMAGES", "LABELS", "LAYOUTS", "SCALE", "Layout", "land_cover", "list_pairs"]
 
 IMAGES, LABELS = "img_dir", "ann_dir"
 CHANNELS = ("red", "green", "blue")
@@ -32,20 +33,23 @@ class Layout:
     test: str
     resolution: float | None
     """Ground resolution [m], where all images share one."""
+    land_cover: str = ""
+    """What a file's name begins with where it tells what the image lies over: a pattern, whose group is the word."""
 
 
 _BINARY = {0: 0, 1: 1}
 _THICK_THIN_SHADOW = {0: 0, 1: 1, 2: 2, 3: 3}
 _SHADOW_THIN_CLOUD = {0: 0, 1: 3, 2: 2, 3: 1}
 _CONVERTED = "in the folders of the data sets of Cloud-Adapter (github.com/XavierJiezou/Cloud-Adapter)"
+_HRC_NAME, _L8_NAME = r"(water|vegetation|urban|snow|barren)_\d+$", r"([a-z_]+?)_LC8"
 
 LAYOUTS: dict[str, Layout] = {
-    "hrc_whu": Layout(f"HRC_WHU (150 Google Earth images) {_CONVERTED}", _BINARY, "test", None),
+    "hrc_whu": Layout(f"HRC_WHU (150 Google Earth images) {_CONVERTED}", _BINARY, "test", None, _HRC_NAME),
     "gf12ms_whu_gf1": Layout(f"GF12MS_WHU, Gaofen-1 {_CONVERTED}", _BINARY, "val", 8.0),
     "gf12ms_whu_gf2": Layout(f"GF12MS_WHU, Gaofen-2 {_CONVERTED}", _BINARY, "val", 4.0),
     "cloudsen12_high_l1c": Layout(f"CloudSEN12 high, level 1C {_CONVERTED}", _THICK_THIN_SHADOW, "test", 10.0),
     "cloudsen12_high_l2a": Layout(f"CloudSEN12 high, level 2A {_CONVERTED}", _THICK_THIN_SHADOW, "test", 10.0),
-    "l8_biome": Layout(f"L8 Biome (Landsat-8) {_CONVERTED}", _SHADOW_THIN_CLOUD, "test", 30.0),
+    "l8_biome": Layout(f"L8 Biome (Landsat-8) {_CONVERTED}", _SHADOW_THIN_CLOUD, "test", 30.0, _L8_NAME),
 }
 
 
@@ -66,6 +70,16 @@ def list_pairs(name: str, root: Path, split: str) -> dict[str, tuple[Path, Path]
                 _hint(layout, split),
             )
     return {stem: (images[stem], labels[stem]) for stem in sorted(images)}
+
+
+def land_cover(name: str, stem: str) -> str | None:
+    """What an image of the data set ``name`` lies over, by its file's name; None where that does not tell.
+
+    HRC_WHU's names begin with it, and so do L8 Biome's, before the Landsat scene that the image was cut from.
+    """
+    pattern = LAYOUTS[name].land_cover
+    found = re.match(pattern, stem, re.IGNORECASE) if pattern else None
+    return found[1].lower() if found else None
 
 
 def _files(folder: Path, layout: Layout) -> dict[str, Path]:

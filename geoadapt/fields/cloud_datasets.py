@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from geoadapt.cubes.cloud_layouts import CHANNELS, LAYOUTS, SCALE, list_pairs
+from geoadapt.cubes.cloud_layouts import CHANNELS, LAYOUTS, SCALE, land_cover, list_pairs
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.config import CloudDatasetConfig
 from geoadapt.fields.scenes import Dataset, LabelledScene, MappedLabels, split_blocks
@@ -75,10 +75,10 @@ def _scenes(config: CloudDatasetConfig, root: Path, split: str) -> list[Labelled
     pairs = list(list_pairs(config.name, root, split).items())
     if 0 < config.images < len(pairs):
         pairs = [pairs[i] for i in np.linspace(0, len(pairs) - 1, config.images).astype(int)]
-    return [_scene(config.name, f"{split}_{stem}", *paths) for stem, paths in pairs]
+    return [_scene(config.name, split, stem, *paths) for stem, paths in pairs]
 
 
-def _scene(dataset: str, name: str, image: Path, label: Path) -> LabelledScene:
+def _scene(dataset: str, split: str, stem: str, image: Path, label: Path) -> LabelledScene:
     layout = LAYOUTS[dataset]
     picture = _on_demand(image, CHANNELS, (SCALE,) * len(CHANNELS))
     classes = _on_demand(label, ("label",), None)
@@ -86,7 +86,14 @@ def _scene(dataset: str, name: str, image: Path, label: Path) -> LabelledScene:
     if found != wanted:
         raise GeoadaptError(label, f"has {found[0]}×{found[1]} px, its image {wanted[0]}×{wanted[1]}", "download again")
     known = tuple(sorted(set(layout.classes.values())))
-    return LabelledScene(name, picture, MappedLabels(classes, layout.classes), known, layout.resolution)
+    return LabelledScene(
+        f"{split}_{stem}",
+        picture,
+        MappedLabels(classes, layout.classes),
+        known,
+        layout.resolution,
+        land_cover=land_cover(dataset, stem),
+    )
 
 
 def _on_demand(path: Path, names: tuple[str, ...], scale: tuple[float, ...] | None) -> _OnDemand:

@@ -83,7 +83,7 @@ class FolderConfig:
     name: str = "folder"
     root: str = "."
     images: str = "images"
-    """A sub-folder of ``root``: one file or folder per scene."""
+    """A sub-folder of ``root``: one file or folder per scene; a file's tag ``land_cover`` tells what it lies over."""
     labels: str = "labels"
     """A sub-folder with rasters of the same names, or a vector file (GeoPackage, GeoJSON)."""
     class_column: str = "class"

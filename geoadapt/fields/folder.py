@@ -30,6 +30,8 @@ __all__ = ["build", "metres"]
 
 RASTERS = (".tif", ".tiff", ".jp2", ".png", ".vrt", ".img", ".nc")
 VECTORS = (".gpkg", ".geojson", ".json", ".fgb", ".shp")
+LAND_COVER = "land_cover"
+"""The tag of an image that tells what it lies over, in a word: ``gdal_edit -mo land_cover=forest``."""
 STRIP = 1024
 """Rows read at once while looking which labels occur."""
 
@@ -50,7 +52,8 @@ def build(config: FolderConfig, seed: int = 0) -> Dataset:
         image = open_scene(images[name], sensor=config.sensor, channels=channels)
         opened[name].close()
         label = _labels(labels, name, image.info, table, config.class_column)
-        scenes[name] = LabelledScene(name, image, label, (), metres(image.info))
+        told = image.info.tags.get(LAND_COVER) or None
+        scenes[name] = LabelledScene(name, image, label, (), metres(image.info), land_cover=told)
     classes = tuple(sorted(set(table.values()) - {NODATA})) or _occurring(list(scenes.values()))
     scenes = {name: replace(scene, classes=classes) for name, scene in scenes.items()}
     sides = {

@@ -38,6 +38,8 @@ class LabelledScene:
     resolution: float | None = None
     """Ground resolution [m]."""
     note: str = ""
+    land_cover: str | None = None
+    """What most of it lies over, in a word such as ``forest``; None = the data set does not tell."""
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -50,6 +50,8 @@ class Series:
     """[m]."""
     sensor: str | None = None
     radar: Radar | None = None
+    land_cover: str | None = None
+    """What most of the place is, in a word such as ``forest``; None = the data set does not tell."""
 
     def __post_init__(self) -> None:
         t, c, h, w = self.values.shape

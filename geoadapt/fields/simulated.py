@@ -17,7 +17,8 @@ __all__ = ["build"]
 
 def build(config: SimulatedConfig, seed: int = 0) -> Dataset:
     """The scenes under ``config.root``; raises GeoadaptError where they have not been made yet."""
-    names = _names(config)
+    landscapes = _landscapes(config)
+    names = list(landscapes)
     if not 0 <= config.test_scenes < len(names):
         raise GeoadaptError(
             "data.test_scenes", f"{config.test_scenes} of {len(names)} scenes", "leave at least one to train on"
@@ -29,22 +30,25 @@ def build(config: SimulatedConfig, seed: int = 0) -> Dataset:
         block=config.block,
     )
     made = build_folder(plain, seed)
+    train, test = (
+        tuple(replace(scene, land_cover=landscapes[scene.name]) for scene in side) for side in (made.train, made.test)
+    )
     note = f"{counted(len(names), 'simulated scene')} of geoadapt, {config.test_scenes} of them the test"
-    return replace(made, name=config.name, simulated=True, note=note)
+    return replace(made, name=config.name, train=train, test=test, simulated=True, note=note)
 
 
-def _names(config: SimulatedConfig) -> list[str]:
-    """Scene names in the order in which they were made, from the manifest that is written last."""
+def _landscapes(config: SimulatedConfig) -> dict[str, str | None]:
+    """Scene name → landscape, in the order in which they were made, from the manifest that is written last."""
     path = Path(config.root) / "simulated.json"
     hint = f"geoadapt prepare data=simulated data.root={config.root}"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        names = [str(name) for name in found["scenes"]]
+        made = {str(name): spec["biome"] for name, spec in found["scenes"].items()}
     except OSError as error:
         raise GeoadaptError(config.root, "holds no simulated scenes", f"make them: {hint}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise GeoadaptError(path, "is damaged", f"make the scenes again: {hint}") from error
-    missing = [name for name in names if not (Path(config.root) / "images" / f"{name}.tif").is_file()]
+    missing = [name for name in made if not (Path(config.root) / "images" / f"{name}.tif").is_file()]
     if missing:
         raise GeoadaptError(config.root, f"simulated scene {missing[0]} is missing", f"make them again: {hint}")
-    return names
+    return made

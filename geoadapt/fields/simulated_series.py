@@ -95,7 +95,7 @@ def _series(root: Path, name: str, config: SimulatedSeriesConfig) -> tuple[Serie
         values, channels, times = _numbers(store)
         clear = decode(store["scl"].values, "sentinel2_scl", nodata=0)
         tested = np.isin(felt_month(store["season"].values), config.test_months)
-        sensor = str(store.attrs["sensor"])
+        sensor, landscape = str(store.attrs["sensor"]), store.attrs.get("landscape")
     with _opened(root / "truth" / f"{name}.zarr") as store:
         truth = _numbers(store)[0]
     radar = None
@@ -104,7 +104,8 @@ def _series(root: Path, name: str, config: SimulatedSeriesConfig) -> tuple[Serie
             heard, bands, late = _numbers(store)
         radar = Radar(heard, late, bands)
     clear &= np.isfinite(values).all(1)
-    return Series(name, values, clear, times, channels, truth, config.resolution, sensor, radar), tested
+    made = Series(name, values, clear, times, channels, truth, config.resolution, sensor, radar, landscape)
+    return made, tested
 
 
 def _opened(path: Path) -> xr.Dataset:

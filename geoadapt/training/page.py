@@ -24,6 +24,7 @@ from geoadapt.report.selective import doubt_parts
 from geoadapt.report.squares import error_row, telling_squares
 from geoadapt.report.tables import Cell, confusion, table
 from geoadapt.report.verdicts import from_metrics, verdict
+from geoadapt.training.land_cover import land_cover_parts
 from geoadapt.training.scoring import SceneScore
 
 __all__ = ["NAMES", "RunStory", "write_page"]
@@ -75,6 +76,8 @@ def write_page(path: Path, story: RunStory) -> Path:
         "Neighbouring blocks resemble each other, and one scene is one place: read narrow intervals with care.",
     )
     page.add("Scores", _scores(story, names), *(_whiskers(story, name) for name in _shown(names)), _entries(story))
+    if parts := _by_land_cover(story):
+        page.add("By land cover", *parts)
     page.add("Where it is right and wrong", maps(_map_rows(story), [*story.classes, *ERROR_KINDS[1:]]))
     if all(scene.doubts for scene in story.scored["test"]):
         page.add("Does it know where it is wrong?", *doubt_parts(story.metrics, _doubts(story)))
@@ -111,6 +114,12 @@ def _scores(story: RunStory, names: Sequence[str]) -> str:
         for who in story.scored
     ]
     return table(headers, rows, "Scores on the test pixels, with 90 % intervals from a bootstrap over blocks", own=0)
+
+
+def _by_land_cover(story: RunStory) -> list[str]:
+    names = {who: NAMES.get(who, who) for who in story.scored}
+    caption = "Mean IoU by what most of a scene lies over, and of how many test scenes: one scene says little"
+    return land_cover_parts(story.metrics, names, "miou", "test/scenes", caption)
 
 
 def _entries(story: RunStory) -> str:

@@ -14,6 +14,7 @@ from geoadapt.report.page import Page, folded
 from geoadapt.report.provenance import provenance, versions
 from geoadapt.report.tables import Cell, table
 from geoadapt.report.verdicts import Verdict, verdict
+from geoadapt.training.land_cover import land_cover_parts
 from geoadapt.training.removal_pictures import example_parts
 from geoadapt.training.removal_story import DEFINITIONS, Curve, RemovalStory
 
@@ -44,6 +45,8 @@ def write_removal_page(path: Path, story: RemovalStory) -> Path:
     page.add("By band", _by_band(story))
     if bins := _bins(story.metrics):
         page.add("By how much is hidden", *_by_cover(story, bins))
+    if parts := _by_land_cover(story):
+        page.add("By land cover", *parts)
     if story.examples:
         page.add("Before and after", *example_parts(story.examples, story.channels))
     if story.reliability is not None:
@@ -167,6 +170,11 @@ def _by_cover(story: RemovalStory, bins: list[str]) -> list[str]:
         curves(lines, "hidden [%]", "MAE [0.001]", "MAE of the hidden pixels by the share of the chip that is hidden."),
         folded("As a table", table(["", *heads], rows, "MAE of the hidden pixels by the share that is hidden", own=0)),
     ]
+
+
+def _by_land_cover(story: RemovalStory) -> list[str]:
+    caption = "MAE of the hidden pixels [0.001] by what a place is, and of how many test places: one place says little"
+    return land_cover_parts(story.metrics, story.names, "mae", "test/places", caption, PER_MILLE)
 
 
 def _doubt(story: RemovalStory, reliability: Curve) -> list[str]:

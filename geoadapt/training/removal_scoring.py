@@ -60,6 +60,10 @@ class RemovalScores:
     """Predicted over found error of validation places, each with the scale calibrated on the others."""
     stretched: Mapping[str, Mapping[str, Floats]] = field(default_factory=dict)
     """WHO → ``psnr`` and ``ssim`` of every sample's 8-bit image (n,), NaN where it is not whole."""
+    series: tuple[str, ...] = ()
+    """(n,) which series each sample is of."""
+    land_covers: tuple[str | None, ...] = ()
+    """(n,) what that place is; None = its data set does not tell."""
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -108,6 +112,8 @@ def score_entries(
         blocks=blocks,
         protocol=protocol,
         stretched=_in_order(kept.stretched),
+        series=tuple(sample.series.name for sample in samples),
+        land_covers=tuple(sample.series.land_cover for sample in samples),
     )
 
 

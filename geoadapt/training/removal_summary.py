@@ -16,6 +16,7 @@ from geoadapt.metrics.reliability import COUNT, ERROR, SCALE
 from geoadapt.metrics.restoration import RestorationSums, finish
 from geoadapt.metrics.restoration_compare import compare_restorations
 from geoadapt.metrics.stretched import compare_stretched
+from geoadapt.training.land_cover import land_covers
 from geoadapt.training.removal_scoring import RemovalScores
 from geoadapt.training.removal_story import Curve, RemovalStory
 from geoadapt.training.results import MODEL
@@ -28,7 +29,10 @@ Floats = NDArray[np.float64]
 
 
 def summarise_removal(found: RemovalScores, *, draws: int, seed: int) -> dict[str, float]:
-    """Scores by region and band with 90 % intervals and gains; MAE by hidden share; how good the scales are."""
+    """Scores by region and band with 90 % intervals and gains; MAE by hidden share; how good the scales are.
+
+    Where places tell their land cover, ``WHO/mae/land_cover_NAME`` is that of its places alone.
+    """
     flat = compare_restorations(found.sums, model=MODEL, draws=draws, seed=seed)
     for who, pair in found.partial.items():
         both = compare_restorations(pair, model=MODEL, draws=draws, seed=seed)
@@ -36,6 +40,7 @@ def summarise_removal(found: RemovalScores, *, draws: int, seed: int) -> dict[st
     everyone = {**found.sums, **{who: pair[who] for who, pair in found.partial.items()}}
     for who, sums in everyone.items():
         flat |= {f"{who}/mae/{name}": value for name, value in _by_hidden(sums, found.hidden).items()}
+    flat |= _by_land_cover(everyone, found)
     unseen, asked = found.unseen.sum(0)
     flat |= {f"{MODEL}/unseen/masked": unseen / max(asked, 1.0), f"{MODEL}/samples": float(len(found.hidden))}
     for who, sums_of_scale in found.scales.items():
@@ -91,10 +96,27 @@ def _by_hidden(sums: RestorationSums, hidden: Floats) -> dict[str, float]:
     which = np.minimum((hidden * BINS).astype(int), BINS - 1)
     found = {}
     for place in np.unique(which):
-        totals = {name: values[which == place].sum(0) for name, values in sums.sums.items()}
         width = 100 // BINS
-        found[f"covered_{place * width}_{(place + 1) * width}"] = float(finish("mae", totals)[0, 0])
+        found[f"covered_{place * width}_{(place + 1) * width}"] = _mae(sums, which == place)
     return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def _by_land_cover(everyone: Mapping[str, RestorationSums], found: RemovalScores) -> dict[str, float]:
+    """MAE of the hidden pixels of the places of each land cover that is told, and how many places they are."""
+    flat: dict[str, float] = {}
+    for name, members in land_covers(found.land_covers).items():
+        for who, sums in everyone.items():
+            value = _mae(sums, members)
+            if np.isfinite(value):
+                places = len({found.series[n] for n in members})
+                flat |= {f"{who}/mae/{name}": value, f"{MODEL}/places/{name}": float(places)}
+    return flat
+
+
+def _mae(sums: RestorationSums, chosen: NDArray[np.bool_] | list[int]) -> float:
+    """MAE of the hidden pixels of some samples, mean over the bands; NaN where none counts."""
+    totals = {name: values[chosen].sum(0) for name, values in sums.sums.items()}
+    return float(finish("mae", totals)[0, 0])
 
 
 def _of_scale(sums: Floats) -> dict[str, float]:

@@ -15,6 +15,7 @@ from geoadapt.io.atomic import write_text
 from geoadapt.metrics.intervals import interval
 from geoadapt.metrics.segmentation import Counts, bootstrap, iou, mean_iou, scores
 from geoadapt.metrics.selective import aurc, least_aurc
+from geoadapt.training.land_cover import land_covers
 from geoadapt.training.scoring import SceneScore
 
 __all__ = ["MODEL", "RunResult", "join_curves", "jsonable", "summarise", "write_metrics"]
@@ -37,7 +38,10 @@ class RunResult:
 def summarise(
     scored: Mapping[str, list[SceneScore]], names: tuple[str, ...], *, draws: int, seed: int
 ) -> dict[str, float]:
-    """Flat metrics ``WHO/METRIC/NAME`` with 90 % intervals, and each control's paired difference to the model."""
+    """Flat metrics ``WHO/METRIC/NAME`` with 90 % intervals, and each control's paired difference to the model.
+
+    Where scenes tell their land cover, ``WHO/miou/land_cover_NAME`` is that of its scenes alone.
+    """
     blocks: dict[str, Counts] = {who: np.concatenate([s.counts for s in scenes]) for who, scenes in scored.items()}
     flat: dict[str, float] = {}
     for who, counts in blocks.items():
@@ -56,7 +60,18 @@ def summarise(
                 low, high = interval(model[key] - values)
                 flat[f"{who}/{metric}_gain{tail}"] = flat[f"{MODEL}/{key}"] - flat[f"{who}/{key}"]
                 flat |= {f"{who}/{metric}_gain_low{tail}": low, f"{who}/{metric}_gain_high{tail}": high}
-    return flat | _doubt_metrics(scored[MODEL], draws=draws, seed=seed)
+    return flat | _by_land_cover(scored) | _doubt_metrics(scored[MODEL], draws=draws, seed=seed)
+
+
+def _by_land_cover(scored: Mapping[str, list[SceneScore]]) -> dict[str, float]:
+    """Mean IoU of the scenes of each land cover that is told, and how many they are."""
+    flat: dict[str, float] = {}
+    for name, members in land_covers([scene.land_cover for scene in scored[MODEL]]).items():
+        for who, scenes in scored.items():
+            value = float(mean_iou(np.concatenate([scenes[n].counts for n in members]).sum(axis=0)))
+            if np.isfinite(value):
+                flat |= {f"{who}/miou/{name}": value, f"{MODEL}/scenes/{name}": float(len(members))}
+    return flat
 
 
 def _doubt_metrics(scenes: Sequence[SceneScore], *, draws: int, seed: int) -> dict[str, float]:

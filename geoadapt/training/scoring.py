@@ -47,6 +47,8 @@ class SceneScore:
     """(blocks, k, k + 1)."""
     doubts: Mapping[str, Counts] = field(default_factory=dict)
     """Measure of doubt → right and wrong pixels by level (blocks, levels, 2), where all measures are known."""
+    land_cover: str | None = None
+    """What most of the scene lies over; None = its data set does not tell."""
 
 
 def module_scorer(module: nn.Module, channels: tuple[str, ...], device: str = "cpu") -> SceneScorer:
@@ -123,7 +125,8 @@ def _score(
     truth[sink.values == NODATA] = NODATA
     counts = block_counts(truth, sink.values, [c.value for c in classes], block)
     found = {name: plane.values for name, plane in planes.items()}
-    return SceneScore(scene.name, sink.values, truth, counts, _histograms(found, truth, sink.values, block))
+    histograms = _histograms(found, truth, sink.values, block)
+    return SceneScore(scene.name, sink.values, truth, counts, histograms, scene.land_cover)
 
 
 def _histograms(

@@ -102,6 +102,16 @@ def test_the_last_scenes_are_the_test_and_never_train(root: Path) -> None:
     assert data.channels == ("blue", "green", "red", "nir", "swir16", "swir22")
 
 
+def test_every_scene_tells_its_landscape(root: Path) -> None:
+    data = build(_config(root))
+    told = {scene.name: scene.land_cover for scene in (*data.train, *data.test)}
+    assert told == {name: spec.biome for name, spec in scene_specs(3, 96, 0, SENSORS).items()}
+    assert None not in told.values()
+    for name, word in told.items():
+        with rasterio.open(root / "images" / f"{name}.tif") as image:
+            assert image.tags()["landscape"] == word
+
+
 def test_without_scenes_the_error_says_how_to_make_them(tmp_path: Path) -> None:
     with pytest.raises(GeoadaptError, match="holds no simulated scenes.*geoadapt prepare data=simulated data.root="):
         build(_config(tmp_path))

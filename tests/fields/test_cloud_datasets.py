@@ -73,6 +73,27 @@ def test_labels_get_our_numbers_and_absent_classes_are_not_trained(tmp_path: Pat
     assert [scene.name for scene in data.test] == [f"{TESTED_ON.get(name, 'test')}_urban_{i}" for i in range(3)]
 
 
+@pytest.mark.parametrize(
+    ("name", "stem", "told"),
+    [
+        ("l8_biome", "barren_LC81390292014135LGN00_patch_5632_512", "barren"),
+        ("l8_biome", "grass_crops_LC81020802014100LGN00_patch_0_0", "grass_crops"),
+        ("l8_biome", "urban_0", None),
+        ("hrc_whu", "vegetation_12", "vegetation"),
+        ("hrc_whu", "image_12", None),
+        ("cloudsen12_high_l2a", "urban_0", None),
+    ],
+)
+def test_land_cover_is_told_by_the_names_of_the_data_sets_that_do(
+    tmp_path: Path, name: str, stem: str, told: str | None
+) -> None:
+    root = look_alike(tmp_path, name, images=1)
+    for kind in ("img_dir", "ann_dir"):
+        (root / kind / "test" / "urban_0.png").rename(root / kind / "test" / f"{stem}.png")
+    (scene,) = build(DATASETS, config(name, root), seed=3).test
+    assert scene.name == f"test_{stem}" and scene.land_cover == told
+
+
 @pytest.mark.parametrize("ending", [".png", ".tif"])
 def test_eight_bits_become_numbers_from_0_to_1_in_the_order_of_the_file(tmp_path: Path, ending: str) -> None:
     root = look_alike(tmp_path, "hrc_whu", ending=ending)

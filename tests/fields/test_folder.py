@@ -48,6 +48,13 @@ def test_images_and_label_rasters_are_paired_by_name(root: Path) -> None:
     assert np.allclose(data.test[0].image.read(WHOLE), scene(4, seed=1))
 
 
+def test_an_image_may_tell_its_land_cover_in_a_tag(root: Path) -> None:
+    with rasterio.open(root / "images" / "b.tif", "r+") as file:
+        file.update_tags(land_cover="forest")
+    data = build(config(root, test=["b"]))
+    assert [scene_.land_cover for scene_ in (*data.train, *data.test)] == [None, "forest"]
+
+
 def test_without_test_scenes_every_scene_is_split_into_three_sides(root: Path) -> None:
     data = build(config(root))
     for scene_ in data.train:

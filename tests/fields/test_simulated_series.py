@@ -78,6 +78,15 @@ def test_samples_of_the_test_restore_clouds_of_its_months_alone(
     assert batch.inputs["radar"].values.shape[2:] == (2, 48, 48)
 
 
+def test_every_place_tells_its_landscape_and_its_chips_do_too(data: SeriesData, config: SimulatedSeriesConfig) -> None:
+    told = json.loads((Path(config.root) / "simulated_series.json").read_text())["places"]
+    made = {name: spec["biome"] for part in told.values() for name, spec in part.items()}
+    assert {one.name: one.land_cover for part in (data.train, data.val, data.test) for one in part} == made
+    assert all(made.values())
+    samples = fixed_samples(data.test, (), 32, 0)
+    assert samples and all(s.series.land_cover == made[s.series.name] for s in samples)
+
+
 def test_felt_months_run_from_one_to_twelve() -> None:
     assert felt_month(np.array([0.0, 30.0, 31.0, 182.0, 364.9, 365.2])).tolist() == [1, 1, 2, 6, 12, 12]
 
