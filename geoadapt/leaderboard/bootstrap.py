@@ -1,7 +1,8 @@
 """Resampling of seeds within a data set, and the interquartile mean of what was drawn.
 
 In: values per data set. Out: replicates. Two entries with the same seeds on a data set get the same draws, so that
-their difference is paired; with other seeds the draws are independent.
+their difference is paired; with other seeds the draws are independent. Now and then a draw takes the deviation of
+another data set's run, so that what was seen on one data set can happen on all.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TRIM", "Floats", "Indices", "counts", "draws", "iqm", "published_draws"]
+__all__ = ["PRIOR", "TRIM", "Floats", "Indices", "counts", "draws", "iqm", "published_draws", "sources"]
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 TRIM = 0.25
 """Cut at either end."""
+PRIOR = 1.0
+"""Runs that the other data sets together are worth beside a data set's own: one, a unit of information."""
 
 
 def iqm(values: Floats) -> Floats:
@@ -48,6 +51,30 @@ def counts(dataset: str, seeds: tuple[int, ...], count: int, seed: int) -> Float
     often = np.stack([(taken == run).sum(1) for run in range(len(seeds))], axis=1) - 1.0
     often.flags.writeable = False
     return often
+
+
+@lru_cache(maxsize=512)
+def sources(place: int, dataset: str, seeds: tuple[int, ...], sizes: tuple[int, ...], count: int, seed: int) -> Indices:
+    """Whose deviation each draw takes (count, n), among the runs of all data sets one after the other; read-only.
+
+    ``sizes`` are the runs of all data sets, and ``place`` is this one's among them. A draw takes the run that ``draws``
+    names, or with probability PRIOR / (n + PRIOR) any run of any other data set, each of which is equally likely.
+    """
+    starts = np.cumsum((0, *sizes))
+    own: Indices = (starts[place] + draws(dataset, seeds, count, seed)).astype(np.intp)
+    if len(sizes) == 1:
+        own.flags.writeable = False
+        return own
+    stream = np.random.default_rng([seed, crc32(dataset.encode()), crc32(repr(seeds).encode()), 1])
+    shape = count, len(seeds)
+    borrows = stream.random(shape) < PRIOR / (len(seeds) + PRIOR)
+    other = stream.integers(0, len(sizes) - 1, shape)
+    other += other >= place
+    # by its share and not by its number, so that a data set with a run less does not move what others lend
+    run = (stream.random(shape) * np.array(sizes)[other]).astype(np.intp)
+    taken: Indices = np.where(borrows, starts[other] + run, own).astype(np.intp)
+    taken.flags.writeable = False
+    return taken
 
 
 def published_draws(sizes: Sequence[int], state: int) -> Indices:

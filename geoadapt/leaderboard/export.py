@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from geoadapt.io.atomic import write_text
@@ -74,12 +74,18 @@ def _groups(chapter: Chapter) -> Iterator[dict[str, object]]:
                 **{name: getattr(score, name) for name in ("rank", "rank_low", "rank_high", "first")},
                 "metric": common[0],
                 "direction": common[1],
-                "runs": sum(math.isfinite(r.value) for m in group.datasets for r in chapter.cells.get((entry, m), ())),
+                "runs": _runs(chapter, entry, group.datasets),
                 **_costs(chapter, entry, list(group.datasets)),
                 "simulated": " ".join(m for m in group.datasets if m in chapter.simulated),
                 "missing": chapter.why(entry, score.missing),
                 "verdict": "; ".join(in_short(chapter.judge.in_group(key, entry)).values()),
             }
+
+
+def _runs(chapter: Chapter, entry: Entry, datasets: Iterable[str]) -> int:
+    """Runs behind a group's scores: several looks at the same runs count once."""
+    looked = {chapter.suite.datasets[name].of or name: name for name in datasets}
+    return sum(math.isfinite(run.value) for name in looked.values() for run in chapter.cells.get((entry, name), ()))
 
 
 def _datasets(chapter: Chapter) -> Iterator[dict[str, object]]:

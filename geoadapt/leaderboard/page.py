@@ -16,6 +16,7 @@ from geoadapt.leaderboard.groups import read_suite
 from geoadapt.leaderboard.normalise import Normaliser
 from geoadapt.leaderboard.page_chapter import Chapter, chapter_of
 from geoadapt.leaderboard.page_costs import cost_parts
+from geoadapt.leaderboard.page_counts import count_records
 from geoadapt.leaderboard.page_published import published_part
 from geoadapt.leaderboard.page_runs import Found, by_board, collect, suite_of
 from geoadapt.leaderboard.page_tables import dataset_table, entry_list, group_table, overview
@@ -114,7 +115,9 @@ def _datasets(chapter: Chapter) -> list[Markup]:
     for i, name in enumerate(chapter.suite.datasets):
         entries = sum((entry, name) in chapter.cells for entry in chapter.names)
         tag = Markup(' <span class="tag">simulated</span>') if name in chapter.simulated else ""
-        about = f"{chapter.suite.datasets[name].task.replace('_', ' ')}, {counted(entries, 'entry', 'entries')}"
+        dataset = chapter.suite.datasets[name]
+        look = f", a closer look at the runs on {chapter.label(dataset.of)}" if dataset.of else ""
+        about = f"{dataset.task.replace('_', ' ')}, {counted(entries, 'entry', 'entries')}{look}"
         head = Markup("{}{} <small>{}</small>").format(chapter.label(name), tag, about)
         body = dataset_table(chapter, name) if entries else Markup('<p class="note">Nothing was run on it.</p>')
         parts.append(
@@ -126,14 +129,16 @@ def _datasets(chapter: Chapter) -> list[Markup]:
 
 
 def _reading(told: Report) -> list[str]:
-    """What the intervals mean in two sentences, then what every reader has to know of these runs."""
+    """What the intervals mean and cannot know, then what every reader has to know of these runs."""
     first = next(iter(told.chapters.values()))
     percent = round(100 * first.board.level)
     parts = [
         f"An interval holds the score that many more seeds of the same training would have, {percent} times in 100: "
-        "the seeds of each data set are drawn again, and the spread is widened for how few they are. It tells of luck "
-        "in training alone, and nothing of other data sets or other test samples; where two intervals overlap, the "
-        "verdicts, which compare seed by seed, say more.",
+        "the seeds of each data set are drawn again, now and then with the luck of another data set's run, and the "
+        "spread is widened for how few they are. It tells of luck in training alone, and nothing of other data sets or "
+        "other test samples; where two intervals overlap, the verdicts, which compare seed by seed, say more. What no "
+        "run here has shown it cannot know: where one run in ten fails, and none of these did, it is too narrow and "
+        "too high.",
     ]
     for board, chapter in told.chapters.items():
         known = chapter.board.normaliser
@@ -174,18 +179,10 @@ def _title(told: Report) -> str:
 
 
 def _subtitle(told: Report) -> str:
-    entries = sum(len(c.names) for c in told.chapters.values())
-    datasets = sum(len(c.suite.datasets) for c in told.chapters.values())
-    runs = counted(len(told.found.runs), "run")
-    simulated = sum(run.simulated for run in told.found.runs)
-    word = (
-        ""
-        if not simulated
-        else ", all of them simulated"
-        if simulated == len(told.found.runs)
-        else f", {simulated} of them on simulated data"
-    )
-    return f"{runs} of {counted(entries, 'entry', 'entries')} on {counted(datasets, 'data set')}{word}."
+    chapters = told.chapters.values()
+    entries = sum(len(c.names) for c in chapters)
+    datasets = sum(not d.of for c in chapters for d in c.suite.datasets.values())
+    return count_records(chapters).words(entries, datasets)
 
 
 def _choices(chapters: Iterable[Chapter]) -> dict[str, Choice]:

@@ -22,16 +22,20 @@ Cell = tuple[str, str]
 
 
 def lines(plan: Plan, records: Iterable[RunRecord]) -> list[str]:
-    """A row per entry and control, a column per data set: mean and standard deviation over the seeds of the plan."""
+    """A row per entry and control, a column per data set: mean and standard deviation over the seeds of the plan.
+
+    Closer looks at the same runs are left to the page.
+    """
     found: dict[tuple[str, str], list[RunRecord]] = {}
     for record in records:
         if record.board == plan.suite.name and record.seed in plan.seeds:
             found.setdefault((f"{record.backbone} + {record.adapter}", record.dataset), []).append(record)
     rows = [*(entry.name for entry in plan.entries), *(f"{control.name} + none" for control in plan.controls)]
-    heads = [f"{key} ({d.metric} {'↑' if d.direction == 'max' else '↓'})" for key, d in plan.suite.datasets.items()]
+    own = {key: d for key, d in plan.suite.datasets.items() if not d.of}
+    heads = [f"{key} ({d.metric} {'↑' if d.direction == 'max' else '↓'})" for key, d in own.items()]
     table = [["", *heads]]
     for row in dict.fromkeys(rows):
-        cells = [_cell(found.get((row, key), [])) for key in plan.suite.datasets]
+        cells = [_cell(found.get((row, key), [])) for key in own]
         table.append([row.removesuffix(" + none"), *cells])
     widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table]

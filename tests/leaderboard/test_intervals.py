@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.coverage import SHAPES, study
-from geoadapt.leaderboard.bootstrap import Floats
+from geoadapt.leaderboard.bootstrap import PRIOR, Floats, draws, sources
 from geoadapt.leaderboard.intervals import Cell, compare, interval, resample
 
 STUDIED = {
@@ -13,6 +13,7 @@ STUDIED = {
     "skewed up (exponential)": ((1, 0.0), (4, 0.0)),
     "skewed down (log-normal)": ((4, 3.0), (12, 3.0)),
 }
+SEEDS = (0, 1, 2, 3, 4)
 
 
 def cells(values: Floats, first: int = 0) -> list[Cell]:
@@ -32,6 +33,60 @@ def test_intervals_of_five_seeds_cover_the_truth_85_to_95_times_in_100(shape: st
     assert 0.85 <= np.mean([f.difference for f in found]) <= 0.95
     assert np.mean([f.plain for f in found]) < np.mean([f.score for f in found]) - 0.03
     assert shape in SHAPES
+
+
+def test_a_run_in_ten_that_fails_is_allowed_for_where_data_sets_lie_far_apart() -> None:
+    found = study("one run in ten fails", 4, 500, apart=3.0, count=400)
+    assert 0.85 <= found.score <= 0.95 and 0.85 <= found.difference <= 0.95
+    assert found.plain < 0.8
+    assert found.unseen == pytest.approx(0.9**20, abs=0.04)
+    assert found.seen > found.score
+
+
+@pytest.mark.parametrize("runs", (2, 3))
+def test_intervals_of_two_and_three_seeds_on_one_data_set_hold_too(runs: int) -> None:
+    found = study("normal", 1, 400, apart=0.0, runs=runs, count=400)
+    assert 0.85 <= found.score <= 0.95 and 0.85 <= found.difference <= 0.95
+
+
+def test_a_failure_that_no_run_of_the_group_has_shown_is_not_known_of() -> None:
+    found = study("one run in ten fails", 2, 300, apart=3.0, count=400)
+    assert found.unseen == pytest.approx(0.9**10, abs=0.05)
+    assert found.score < 0.85 < found.seen
+
+
+def test_a_failure_on_one_data_set_counts_as_possible_on_the_others() -> None:
+    quiet = 0.01 * noise(4) + np.array([[0.0], [1.0], [2.0], [3.0]])
+    failed = quiet.copy()
+    failed[0, 0] -= 2  # its place among the runs that are cut stays, and so does the score
+    before, after = (interval(resample(cells(values))) for values in (quiet, failed))
+    assert after.score == before.score
+    assert after.low < before.low - 0.1
+
+
+def test_one_draw_in_six_takes_another_data_sets_deviation_and_any_of_them() -> None:
+    taken = sources(1, "d1", SEEDS, (5, 5, 5), 4000, 0)
+    own = (taken >= 5) & (taken < 10)
+    assert np.mean(~own) == pytest.approx(PRIOR / (5 + PRIOR), abs=0.01)
+    assert (taken[own] == 5 + draws("d1", SEEDS, 4000, 0)[own]).all()
+    often = np.bincount(taken[~own], minlength=15)
+    assert (often[5:10] == 0).all() and often.max() < 1.3 * often[often > 0].min()
+
+
+def test_what_is_borrowed_stays_paired_where_another_data_set_lacks_a_run() -> None:
+    whole, short = (sources(0, "d0", SEEDS, sizes, 1000, 0) for sizes in ((5, 5, 5), (5, 4, 5)))
+    starts = np.array([0, 5, 10]), np.array([0, 5, 9])
+    last = [taken >= start[2] for taken, start in zip((whole, short), starts, strict=True)]
+    assert (last[0] == last[1]).all() and (whole[last[0]] - 10 == short[last[1]] - 9).all()
+
+
+def test_an_interval_holds_its_score() -> None:
+    stream = np.random.default_rng(0)
+    for _ in range(200):
+        values = stream.standard_normal((2, 3, 1)) + stream.standard_t(1, (2, 3, 2))
+        one, two = interval(resample(cells(values[0]), count=50)), compare(*map(cells, values), count=50)
+        assert two is not None
+        assert all(found.low <= found.score <= found.high for found in (one, two.difference))
 
 
 def test_more_seeds_and_less_noise_make_it_narrower() -> None:
