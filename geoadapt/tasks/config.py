@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from geoadapt.errors import GeoadaptError, nearest
+
+if TYPE_CHECKING:
+    from geoadapt.metrics.weights import Box
 
 __all__ = [
     "LOSS_NAMES",
@@ -153,8 +157,12 @@ class ForecastingConfig:
     """Gradients go through ``all`` steps of a roll-out, or by ``pushforward`` through each alone."""
     checkpointing: bool = False
     """Compute each step of a roll-out anew for its gradient: less memory, more time."""
+    regions: dict[str, list[Any]] = field(default_factory=dict)
+    """Boxes that the test scores apart: name → west, south, east, north [degrees], such as the tropics of the WMO's
+    verification, ``{tropics: [0, -20, 360, 20]}``; none named = the whole grid alone."""
 
     def __post_init__(self) -> None:
+        self.boxes()
         if self.frames < 1:
             raise GeoadaptError("task.frames", f"{self.frames}", "choose 1 or more")
         for name in ("leads", "rollout"):
@@ -172,6 +180,25 @@ class ForecastingConfig:
         for name, weight in self.weights.items():
             if not 0 <= weight < math.inf:
                 raise GeoadaptError(f"task.weights.{name}", f"{weight}", "choose 0 or more")
+
+    def boxes(self) -> dict[str, Box]:
+        """``regions`` as boxes; raises GeoadaptError for a name or a box that cannot be."""
+        if not self.regions:
+            return {}
+        from geoadapt.metrics.weights import Box
+
+        found = {}
+        for name, edges in self.regions.items():
+            where = f"task.regions.{name}"
+            if not name or "/" in name:
+                raise GeoadaptError(where, "is no name for a region", "choose a word without '/'")
+            if len(edges) != 4 or any(isinstance(e, bool) or not isinstance(e, int | float) for e in edges):
+                raise GeoadaptError(where, f"{edges}", "name west, south, east, north in degrees")
+            try:
+                found[name] = Box(*edges)
+            except GeoadaptError as error:
+                raise GeoadaptError(where, error.problem, error.hint) from error
+        return found
 
 
 @dataclass

@@ -6,7 +6,7 @@ In: a checked JobConfig. Out: archive, statistics, task and device; a trained fo
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,11 +19,12 @@ from geoadapt.config import JobConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS
 from geoadapt.fields.forecast_loaders import forecast_loaders
-from geoadapt.fields.history import forecast_batch
+from geoadapt.fields.history import History, forecast_batch
 from geoadapt.fields.loaders import Loaders
 from geoadapt.fields.weather import WeatherData
 from geoadapt.forecast_bundle import forecast_inputs
 from geoadapt.forecaster import AdaptedForecaster, Stepping
+from geoadapt.metrics.weights import Box
 from geoadapt.model import build_model
 from geoadapt.registry import build
 from geoadapt.standard import Standard, fit_standard
@@ -53,6 +54,8 @@ class ForecastSetting:
     """To the longest lead that is reported."""
     folder: Path
     device: str
+    regions: Mapping[str, Box]
+    """Scored apart."""
 
 
 def prepare(job: JobConfig, run_dir: Path) -> ForecastSetting:
@@ -66,6 +69,7 @@ def prepare(job: JobConfig, run_dir: Path) -> ForecastSetting:
     history = data.history
     step = float(history.step / np.timedelta64(1, "s"))
     steps = steps_to(job.task.leads, step)
+    regions = _regions(job.task.boxes(), history)
     standard = fit_standard(history, data.train, job.task.anomalies)
     scale = standard.std * standard.increment
     task: Forecasting = build(TASKS, job.task, history.channels, scale, step)
@@ -73,7 +77,7 @@ def prepare(job: JobConfig, run_dir: Path) -> ForecastSetting:
     device = runtime.device
     log.info("%d threads, %s, %s", torch.get_num_threads(), device, chosen_precision(runtime))
     return ForecastSetting(
-        replace(job, runtime=runtime), data, standard, task, stepping, steps, run_dir / "fits", device
+        replace(job, runtime=runtime), data, standard, task, stepping, steps, run_dir / "fits", device, regions
     )
 
 
@@ -83,6 +87,17 @@ def steps_to(leads: tuple[int, ...], step: float) -> int:
         if lead * 3600 % step:
             raise GeoadaptError("task.leads", f"{lead} h is no multiple of the step of {step / 3600:g} h", "choose one")
     return round(max(leads) * 3600 / step)
+
+
+def _regions(boxes: dict[str, Box], history: History) -> dict[str, Box]:
+    """The same boxes; raises GeoadaptError for one that would be found empty after the whole fit."""
+    latitude, longitude = history.latitude, history.longitude
+    for name, box in boxes.items():
+        rows, columns = box.holds(latitude, longitude)
+        if not rows.any() or not columns.any():
+            reach = f"{latitude.min():g} to {latitude.max():g}° N, {longitude.min():g} to {longitude.max():g}° E"
+            raise GeoadaptError(f"task.regions.{name}", f"{box} holds no point of the grid", f"it reaches from {reach}")
+    return boxes
 
 
 def forecaster_of(

@@ -39,6 +39,7 @@ def _score(setting: ForecastSetting, entries: Entries) -> VerifiedEntries:
         setting.steps,
         setting.standard,
         device=setting.device,
+        regions=setting.regions,
     )
 
 
@@ -67,11 +68,12 @@ def _card(
     setting: ForecastSetting, made: AdaptedForecaster, metrics: Mapping[str, float], command: str, entries: Entries
 ) -> BundleCard:
     history = setting.data.history
+    whole = {key: value for key, value in metrics.items() if key.count("/") < 4}  # a card is read by people
     return card_of(
         setting.job,
         made.model,
         setting.data,
-        metrics,
+        whole,
         command,
         channels=history.channels,
         mean=setting.standard.climatology.coefficients[0].mean((-2, -1)),

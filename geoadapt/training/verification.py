@@ -148,7 +148,7 @@ class _Scores:
 
 
 def summarise_forecasts(found: VerifiedEntries, *, draws: int, seed: int) -> dict[str, float]:
-    """Flat metrics ``WHO/METRIC/CHANNEL/LEADh`` with 90 % intervals over weeks, and the model's paired gains."""
+    """Flat metrics ``WHO/METRIC/CHANNEL/LEADh[/REGION]``, 90 % intervals over weeks, and the model's paired gains."""
     parts = {who: Verification(one, SCORES, found.events) for who, one in found.statistics.items()}
     return compare_verifications(parts, draws=draws, seed=seed)
 
