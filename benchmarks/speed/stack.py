@@ -1,9 +1,10 @@
 """A stack of 40 dates through cloud removal: memory, time for twice the area, and time over a hand-written median.
 
 Run ``python -m benchmarks.speed.stack``. Input: 40 simulated scenes of 6 bands uint16 with a quality band, each a tiled
-and deflated GeoTIFF; output: what ``geoadapt predict --method temporal_median`` writes, and a tiny model. One thread.
-The hand-written pass reads the same files block by block with rasterio and takes ``np.nanmedian``, once; it stands
-beside the blocks of the median's run (reading, restoring all dates, storing), without the files made of them after.
+and deflated GeoTIFF; output: what ``geoadapt predict --method temporal_median`` writes, and a tiny model; that of a
+trained restorer too where ``--bundle`` names one. One thread. The hand-written pass reads the same files block by block
+with rasterio and takes ``np.nanmedian``, once; it stands beside the blocks of the median's run (reading, restoring all
+dates, storing), without the files made of them after.
 The smaller stack is the upper half of the larger one. Every run is a process of its own; memory is Linux's high-water
 mark of all of it, imports and libraries included.
 """
@@ -34,8 +35,9 @@ from geoadapt.cubes.series import open_series
 from geoadapt.fields.restorer import Restored
 from geoadapt.fields.types import Batch
 from geoadapt.inference.restore import StackJob, restore_stack
-from geoadapt.inference.restore_method import Method, composite_method
+from geoadapt.inference.restore_method import Method, composite_method, model_method
 from geoadapt.io.windows import blocks
+from geoadapt.restorer_bundle import load_restorer
 
 BANDS = ("blue", "green", "red", "nir", "swir16", "swir22")
 DATES, TILE, TEXTURE = 40, 256, 512
@@ -111,12 +113,18 @@ class Tiny(nn.Module):
         return Restored(mean + 0.01 * change.tanh(), scale.exp())
 
 
-def run_stack(folder: Path, output: Path, which: str) -> tuple[float, float]:
-    """Seconds of one run from opening the files to the last block stored, and to the last file written."""
+def method_of(which: str, bundle: Path | None) -> Method:
+    """The median, the tiny model, or the restorer of a bundle."""
+    if which == "median":
+        return composite_method("temporal_median")
+    if which == "bundle" and bundle is not None:
+        return model_method(load_restorer(bundle))
     tiny = Tiny().eval()
-    method = (
-        composite_method("temporal_median") if which == "median" else Method("tiny", lambda c: tiny, channels=BANDS)
-    )
+    return Method("tiny", lambda channels: tiny, channels=BANDS)
+
+
+def run_stack(folder: Path, output: Path, method: Method) -> tuple[float, float]:
+    """Seconds of one run from opening the files to the last block stored, and to the last file written."""
     config = InferConfig(tile=TILE, zarr=False, animation=False)
     job = StackJob((str(folder),), lambda: open_series(str(folder), bands=BANDS), method, output, config)
     begin = time.perf_counter()
@@ -151,9 +159,10 @@ def numpy_pass(folder: Path) -> float:
     return time.perf_counter() - begin
 
 
-def measured(folder: Path, which: str) -> dict[str, float]:
+def measured(folder: Path, which: str, bundle: Path | None) -> dict[str, float]:
     """Seconds, those of the processor, and peak memory [MB] of one run in a fresh process."""
     command = [sys.executable, "-m", "benchmarks.speed.stack", "--run", which, "--folder", str(folder)]
+    command += ["--bundle", str(bundle)] if bundle else []
     done = subprocess.run(
         command, check=True, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
     )
@@ -161,14 +170,14 @@ def measured(folder: Path, which: str) -> dict[str, float]:
     return found
 
 
-def _inside(folder: Path, which: str) -> dict[str, float]:
+def _inside(folder: Path, which: str, bundle: Path | None) -> dict[str, float]:
     torch.set_num_threads(1)
     begin = time.process_time()
     with tempfile.TemporaryDirectory(dir=folder.parent) as output:
         if which == "numpy":
             blocks_ = seconds = numpy_pass(folder)
         else:
-            blocks_, seconds = run_stack(folder, Path(output), which)
+            blocks_, seconds = run_stack(folder, Path(output), method_of(which, bundle))
     status = Path("/proc/self/status").read_text()
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
     memory = int(peak.split()[1]) * 1024 / 1e6
@@ -181,11 +190,14 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=1024, help="side of the larger stack [px]; 4096 for the real one")
     parser.add_argument("--dates", type=int, default=DATES)
     parser.add_argument("--folder", type=Path, help="where to put the scenes; a temporary folder if not given")
-    parser.add_argument("--run", choices=("median", "model", "numpy"), help=argparse.SUPPRESS)
+    parser.add_argument("--bundle", type=Path, help="of a restorer, which is run too; of a run of cloud removal")
+    parser.add_argument("--run", choices=("median", "model", "bundle", "numpy"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    bundle = arguments.bundle and arguments.bundle.resolve()
     if arguments.run:
-        print(json.dumps(_inside(arguments.folder, arguments.run)))
+        print(json.dumps(_inside(arguments.folder, arguments.run, bundle)))
         return
+    entries = ("median", "model", "bundle") if bundle else ("median", "model")
     size, half = arguments.size, arguments.size // 2
     print(
         f"machine: {platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
@@ -197,8 +209,8 @@ def main() -> None:
         for times in (1, 2):
             folder = Path(name) / f"stack{times}"
             write_stack(folder, times * half, size, arguments.dates)
-            for which in ("numpy", "median", "model"):
-                one = found[which, times] = measured(folder, which)
+            for which in ("numpy", *entries):
+                one = found[which, times] = measured(folder, which, bundle)
                 pixels = times * half * size
                 each = one["seconds"] / pixels / arguments.dates * 1e6
                 told = f"{one['blocks']:>12.1f}{one['seconds']:>10.1f}{one['cpu']:>10.1f}{each:>12.3f}"
@@ -206,12 +218,10 @@ def main() -> None:
                 print(f"{which:<16}{f'{times * half} × {size}':>14}{told}", flush=True)
     ratios = {
         "memory_mb": max(one["memory_mb"] for (which, _), one in found.items() if which != "numpy"),
-        "time_for_twice_the_area": max(
-            found[which, 2]["seconds"] / found[which, 1]["seconds"] for which in ("median", "model")
-        ),
+        "time_for_twice_the_area": max(found[which, 2]["seconds"] / found[which, 1]["seconds"] for which in entries),
         "median_over_numpy_pass": found["median", 2]["blocks"] / found["numpy", 2]["blocks"],
     }
-    spent = max(found[which, 2]["cpu"] / found[which, 1]["cpu"] for which in ("median", "model"))
+    spent = max(found[which, 2]["cpu"] / found[which, 1]["cpu"] for which in entries)
     print(f"processor's time for twice the area {spent:.2f}: other load does not change it much")
     for key, value in ratios.items():
         print(f"{key:<34}{value:>12.2f}  (limit {LIMITS[key]:g}) {'ok' if value <= LIMITS[key] else 'MISSED'}")

@@ -124,6 +124,8 @@ class SmallSeries(nn.Module):
         if given is None or not set(known) & set(given.channels):
             held = list(batch.inputs) if given is None else list(given.channels)
             raise GeoadaptError("backbone", f"the batch holds {held}", f"it needs 'optical' with some of {list(known)}")
+        if given.channels == CHANNELS:
+            return masked(given)
         values = given.values.new_zeros((*given.values.shape[:2], len(CHANNELS), *given.values.shape[-2:]))
         valid = torch.zeros_like(values, dtype=torch.bool)
         for place, name in enumerate(CHANNELS):
