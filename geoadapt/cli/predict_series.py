@@ -221,6 +221,7 @@ def _dry_run(asked: _Asked) -> int:
     """Open the stack, check what is asked of it, and say what it would need; of a bundle only the card is loaded."""
     from geoadapt.inference.restore import block_job, margin_of
     from geoadapt.inference.restore_method import Method, composite_method
+    from geoadapt.inference.restore_radar import Heard
     from geoadapt.inference.restore_room import stack_room
 
     if asked.bundle is None:
@@ -238,7 +239,8 @@ def _dry_run(asked: _Asked) -> int:
         source = job.open()
     with source:
         info, made = source.info, block_job(job, source.info.times)
-        room = stack_room(info, made, job.config, learned=method.learned, margin=margin_of(job))
+        heard = source.heard if isinstance(source, Heard) else None
+        room = stack_room(info, made, job.config, learned=method.learned, margin=margin_of(job), heard=heard)
         print(f"method  {method.name}")
         print(f"stack   {info.name}: {info.height} × {info.width} px, {', '.join(info.bands)}")
         print(f"dates   {len(info.times)} from {info.times[0]} to {info.times[-1]}; {len(made.wanted)} to be restored")

@@ -26,6 +26,7 @@ from geoadapt.inference.restore_block import BlockJob, layers_of
 from geoadapt.inference.restore_blocks import Looker, plan_blocks, restore_blocks
 from geoadapt.inference.restore_method import DateRestorer, Method
 from geoadapt.inference.restore_outputs import RestoredFiles, write_outputs
+from geoadapt.inference.restore_radar import Heard
 from geoadapt.inference.restore_rasters import Plan
 from geoadapt.inference.restore_room import check_stack_room, stack_settings
 from geoadapt.inference.restore_store import Store
@@ -164,7 +165,8 @@ def _run(
     info, config, notes = source.info, job.config, list[str]()
     blocks = plan_blocks(info.height, info.width, config.tile, margin_of(job))
     made_of = block_job(job, info.times)
-    check_stack_room(info, made_of, config, job.output, learned=job.method.learned, margin=margin_of(job))
+    margin, heard = margin_of(job), source.heard if isinstance(source, Heard) else None
+    check_stack_room(info, made_of, config, job.output, learned=job.method.learned, margin=margin, heard=heard)
     method = job.method
     restorer = DateRestorer(method, tuple(info.bands), batch=config.batch, device=device, note=notes.append)
     looker = Looker(info, made_of.wanted, _LOOK)

@@ -40,6 +40,11 @@ class Heard:
             left_out=(*stack.info.left_out, *radar.info.left_out),
         )
 
+    @property
+    def heard(self) -> SeriesInfo:
+        """What the radar holds."""
+        return self._radar.info
+
     def read(self, window: Window | None = None) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Values (t, c, h, w), NaN where missing, and what is clear (t, h, w)."""
         return self._stack.read(window)

@@ -49,14 +49,26 @@ def stack_settings(info: SeriesInfo) -> dict[str, str | int]:
     }
 
 
-def stack_room(info: SeriesInfo, job: BlockJob, config: InferConfig, *, learned: bool, margin: int) -> StackRoom:
-    """What restoring holds at once, which the scene's size does not change, and what it writes, which it does."""
+def stack_room(
+    info: SeriesInfo,
+    job: BlockJob,
+    config: InferConfig,
+    *,
+    learned: bool,
+    margin: int,
+    heard: SeriesInfo | None = None,
+) -> StackRoom:
+    """What restoring holds at once, which the scene's size does not change, and what it writes, which it does.
+
+    ``heard`` is the radar beside the stack, of which one block is read, one is used and one lies in a batch.
+    """
     bands, dates = len(info.bands), len(job.wanted)
     values = _held(info, config.tile + 2 * margin)
     # One block is read, one is restored, as values and masks; packed ones are made, wait and are stored.
     memory = 4 * values + 2 * values // 2 + int(stack_settings(info)["GDAL_CACHEMAX"])
     memory += _held(info, 2 * (config.tile + margin)) if shares_reads(config.tile, margin) else 0
     memory += 2 * BUDGET if learned else 0
+    memory += 0 if heard is None else 3 * _held(heard, config.tile + 2 * margin)
     months = len(months_of(info.times)[0]) if "monthly" in job.composites else 0
     images = dates + len({"median", "best_pixel"} & set(job.composites)) + months
     per_pixel = images * (2 * bands + 2) + (2 * bands * dates if job.scale else 0)
@@ -71,10 +83,17 @@ def _held(info: SeriesInfo, side: int) -> int:
 
 
 def check_stack_room(
-    info: SeriesInfo, job: BlockJob, config: InferConfig, folder: Path, *, learned: bool, margin: int
+    info: SeriesInfo,
+    job: BlockJob,
+    config: InferConfig,
+    folder: Path,
+    *,
+    learned: bool,
+    margin: int,
+    heard: SeriesInfo | None = None,
 ) -> None:
     """Raise GeoadaptError where memory or disk cannot suffice, before anything is allocated."""
-    room = stack_room(info, job, config, learned=learned, margin=margin)
+    room = stack_room(info, job, config, learned=learned, margin=margin, heard=heard)
     free, disk = psutil.virtual_memory().available, shutil.disk_usage(folder).free
     if room.memory > free:
         raise GeoadaptError(

@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 from data_pipelines.simulate.series_dataset import series_specs, write_series
 from geoadapt.cli import main
-from geoadapt.config import job_from_plain
+from geoadapt.config import InferConfig, job_from_plain
 from geoadapt.cubes.series import open_series
 from geoadapt.fields.series import Radar, Sample, Series, series_batch
+from geoadapt.inference.restore_block import BlockJob
+from geoadapt.inference.restore_radar import open_heard
+from geoadapt.inference.restore_room import stack_room
 from geoadapt.restorer_bundle import load_restorer
 from geoadapt.training.run import train
 
@@ -96,6 +99,17 @@ def test_a_bundle_that_was_trained_with_radar_is_refused_without(
     assert main(["predict", series, *given]) == 1
     assert "linear takes no radar" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_room_that_a_stack_needs_counts_its_radar(root: Path, place: str) -> None:
+    data, config = root / "data", InferConfig(tile=64, overlap=8)
+    with open_heard(open_series(data / "series" / place), str(data / "radar" / place), ("vv", "vh")) as stack:
+        alone, both = (
+            stack_room(stack.info, BlockJob((0,)), config, learned=True, margin=4, heard=heard)
+            for heard in (None, stack.heard)
+        )
+        square = len(stack.heard.times) * 2 * SIZE * SIZE
+    assert both.memory - alone.memory == 3 * 4 * square > 0 and both.disk == alone.disk
 
 
 def test_radar_reaches_the_model_as_in_training(root: Path, place: str, restored: Path) -> None:
