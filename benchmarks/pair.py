@@ -33,7 +33,8 @@ from geoadapt.backbones.spagan import SpaGan
 from geoadapt.backbones.spagan import build as build_spagan
 from geoadapt.baselines.composites import COMPOSITES, build_composite
 from geoadapt.baselines.dl_l8s2_uv import published_unet
-from geoadapt.bundle import load_bundle, read_card
+from geoadapt.bundle.card import read_card
+from geoadapt.bundle.load import load_bundle
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS
 from geoadapt.fields.composite import fill

@@ -23,7 +23,8 @@ from benchmarks.peers import ukis_csmask
 from benchmarks.peers.side import HERE, call, environment
 from geoadapt.baselines.dl_l8s2_uv import published_unet
 from geoadapt.baselines.pixelwise import BlueRule
-from geoadapt.bundle import Bundle, load_baselines, load_bundle, read_card
+from geoadapt.bundle.card import read_card
+from geoadapt.bundle.load import Bundle, load_baselines, load_bundle
 from geoadapt.config import InferConfig
 from geoadapt.cubes.classes import CLOUD_CLASSES, NODATA, ClassInfo
 from geoadapt.errors import GeoadaptError

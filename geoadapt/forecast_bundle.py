@@ -18,7 +18,8 @@ from geoadapt.backbones import BACKBONES
 from geoadapt.backbones.weights import load_into
 from geoadapt.baselines.forecasts import FORECAST_BASELINES
 from geoadapt.baselines.seasonal import rebuild_climatology
-from geoadapt.bundle import BundleCard, read_card, restore_model
+from geoadapt.bundle.card import BundleCard, read_card
+from geoadapt.bundle.load import restore_model
 from geoadapt.errors import GeoadaptError, nearest
 from geoadapt.fields.forecaster import Forecaster
 from geoadapt.fields.types import Batch

@@ -16,7 +16,8 @@ from geoadapt.backbones.config import PmaaConfig
 from geoadapt.backbones.pmaa import build_restorer
 from geoadapt.backbones.weights import load_into, load_state
 from geoadapt.baselines.composites import COMPOSITES, build_composite
-from geoadapt.bundle import BundleCard, read_card, restore_model
+from geoadapt.bundle.card import BundleCard, read_card
+from geoadapt.bundle.load import restore_model
 from geoadapt.errors import GeoadaptError, nearest
 from geoadapt.fields.frames import known_to_others, nearest_dates
 from geoadapt.fields.restorer import Restored, Restorer

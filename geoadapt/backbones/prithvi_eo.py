@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,63 +16,28 @@ from torch import Tensor
 
 from geoadapt.backbones.base import BackboneSpec, Features, State
 from geoadapt.backbones.config import PrithviEoConfig
+from geoadapt.backbones.prithvi_eo_bands import (
+    BANDS,
+    NEAR,
+    NODATA,
+    REFLECTANCE,
+    STATISTICS,
+    kernel_of,
+    per_channel,
+    source_of,
+)
 from geoadapt.backbones.prithvi_eo_encoder import Encoder
 from geoadapt.backbones.prithvi_eo_keys import encoder_state, fill, mean_kernels
-from geoadapt.backbones.prithvi_eo_layers import Layout, draw
+from geoadapt.backbones.prithvi_eo_layers import draw
+from geoadapt.backbones.prithvi_eo_variants import HUB, VARIANTS, layout_of, weights_of
 from geoadapt.backbones.squares import Squares
-from geoadapt.backbones.weights import Provenance, find_weights, load_state, provenance, random_provenance
-from geoadapt.errors import GeoadaptError, nearest
+from geoadapt.backbones.weights import Provenance, load_state, provenance, random_provenance
+from geoadapt.errors import GeoadaptError
 from geoadapt.fields.types import Batch, Field, ProjectedGrid
 
-__all__ = ["BANDS", "VARIANTS", "PrithviEo", "Seen", "Variant", "build", "drawn", "layout_of", "loaded", "weights_of"]
+__all__ = ["PrithviEo", "Seen", "build", "drawn", "loaded"]
 
 log = logging.getLogger(__name__)
-
-BANDS = ("blue", "green", "red", "nir08", "swir16", "swir22")
-"""Of the pre-training, in the order of the stored kernels."""
-NEAR = {"nir08": "nir", "nir": "nir08"}
-"""The broad and the narrow near infrared stand in for each other, where only one is there."""
-STATISTICS: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = {
-    1: ((775, 1081, 1229, 2497, 2204, 1611), (1282, 1270, 1399, 1368, 1292, 1155)),
-    2: ((1087, 1342, 1433, 2734, 1958, 1363), (2248, 2179, 2178, 1850, 1242, 1049)),
-}
-"""Version → mean and standard deviation per band [reflectance × 10000]."""
-REFLECTANCE = 1e4
-NODATA = 1e-4
-"""What the pre-training put where a value was missing [normalised]."""
-HUB = "ibm-nasa-geospatial"
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """A model of the family: sizes, patch [px], frames of its pre-training, and where its file lies."""
-
-    version: int
-    width: int
-    depth: int
-    heads: int
-    frames: int
-    patch: int
-    coords: tuple[str, ...]
-    repository: str
-    """Empty where the file ships with the package."""
-    file: str
-    image: int = 224
-    """Side of the images of its pre-training [px]."""
-
-
-TL = ("time", "location")
-VARIANTS: dict[str, Variant] = {
-    "prithvi_eo_v1_100": Variant(1, 768, 12, 12, 3, 16, (), "Prithvi-EO-1.0-100M", "Prithvi_EO_V1_100M.pt"),
-    "prithvi_eo_v2_tiny_tl": Variant(2, 192, 12, 3, 1, 16, TL, "Prithvi-EO-2.0-tiny-TL", "Prithvi_EO_V2_tiny_TL.pt"),
-    "prithvi_eo_v2_100_tl": Variant(2, 768, 12, 12, 4, 16, TL, "Prithvi-EO-2.0-100M-TL", "Prithvi_EO_V2_100M_TL.pt"),
-    "prithvi_eo_v2_300": Variant(2, 1024, 24, 16, 4, 16, (), "Prithvi-EO-2.0-300M", "Prithvi_EO_V2_300M.pt"),
-    "prithvi_eo_v2_300_tl": Variant(2, 1024, 24, 16, 4, 16, TL, "Prithvi-EO-2.0-300M-TL", "Prithvi_EO_V2_300M_TL.pt"),
-    "prithvi_eo_v2_600": Variant(2, 1280, 32, 16, 4, 14, (), "Prithvi-EO-2.0-600M", "Prithvi_EO_V2_600M.pt"),
-    "prithvi_eo_v2_600_tl": Variant(2, 1280, 32, 16, 4, 14, TL, "Prithvi-EO-2.0-600M-TL", "Prithvi_EO_V2_600M_TL.pt"),
-    "small_eo": Variant(2, 192, 6, 6, 1, 8, (), "", "small_eo.safetensors", 64),
-}
-"""The published ones, and a small one of our own, which ships with the package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +59,14 @@ class PrithviEo(Encoder):
     def __init__(self, config: PrithviEoConfig) -> None:
         layout = layout_of(config)
         variant = VARIANTS[config.name]
-        super().__init__(layout, [_column(c, config.channels) for c in config.channels])
+        super().__init__(layout, [kernel_of(c, config.channels) for c in config.channels])
         self.settings = config
         self.source: Provenance | None = None
-        self.new = tuple(c for c in config.channels if _column(c, config.channels) >= len(BANDS))
+        self.new = tuple(c for c in config.channels if kernel_of(c, config.channels) >= len(BANDS))
         """Channels that the pre-training never saw."""
         self.trainable = ("patch_embed.extra",) if self.new else ()
         """Parameters that an adapter is to train along."""
-        mean, std = (_per_channel(s, config.channels) for s in STATISTICS[variant.version])
+        mean, std = (per_channel(s, config.channels) for s in STATISTICS[variant.version])
         self.mean, self.std = mean, std
         self.taps = _taps(config.taps, layout.depth)
         stand_ins = [NEAR[c] for c in config.channels if NEAR.get(c, c) not in config.channels]
@@ -166,7 +130,7 @@ class PrithviEo(Encoder):
     def read(self, batch: Batch) -> Seen:
         """Normalised channels, what is missing filled; raises GeoadaptError as ``forward`` does."""
         given = self._optical(batch)
-        picked = [_source(c, given.channels, self.settings.channels) for c in self.settings.channels]
+        picked = [source_of(c, given.channels, self.settings.channels) for c in self.settings.channels]
         shape = (*given.values.shape[:2], len(picked), *given.values.shape[-2:])
         pixels = given.values.new_zeros(shape, dtype=torch.float32)
         valid = torch.zeros(shape, dtype=torch.bool, device=pixels.device)
@@ -217,38 +181,6 @@ class PrithviEo(Encoder):
         return given.grid.centre.to(given.values.device, torch.float32)
 
 
-def layout_of(config: PrithviEoConfig) -> Layout:
-    """The sizes of a configuration: those of its variant, where it does not override them; raises GeoadaptError."""
-    if config.name not in VARIANTS:
-        raise GeoadaptError("backbone.name", f"'{config.name}' is unknown", nearest(config.name, VARIANTS))
-    variant = VARIANTS[config.name]
-    patch = config.patch_size or variant.patch
-    # another patch size sees the same table of positions, as when the kernels are resampled
-    image = variant.image // variant.patch * patch
-    return Layout(
-        width=config.width or variant.width,
-        depth=config.depth or variant.depth,
-        heads=config.heads or variant.heads,
-        patch=(1, patch, patch),
-        frames=variant.frames,
-        image=(image, image),
-        channels=len(BANDS),
-        coords=variant.coords,
-        decoder_width=config.decoder_width,
-        decoder_depth=config.decoder_depth,
-        decoder_heads=config.decoder_heads,
-        eps=config.eps,
-    )
-
-
-def weights_of(config: PrithviEoConfig) -> Path:
-    """The weights file of a configuration; raises GeoadaptError where there is none."""
-    variant = VARIANTS[config.name]
-    files = tuple(dict.fromkeys((f"{config.name}.safetensors", variant.file)))
-    hub = (f"{HUB}/{variant.repository}", variant.file) if variant.repository else None
-    return find_weights(config.name, config.weights, files, hub=hub)
-
-
 def build(config: PrithviEoConfig) -> PrithviEo:
     """The encoder with its public weights, or with random ones drawn from ``config.seed``.
 
@@ -291,34 +223,6 @@ def loaded(config: PrithviEoConfig, state: dict[str, Tensor], path: object) -> P
         model = PrithviEo(config)
     fill(model, encoder_state(state, model, path), path)
     return model
-
-
-def _column(channel: str, channels: tuple[str, ...]) -> int:
-    """Where a channel's kernel lies: among the pre-trained ones, or, for a new channel, behind them in order."""
-    known = _known(channel, channels)
-    if known is not None:
-        return known
-    new = [c for c in channels if _known(c, channels) is None]
-    return len(BANDS) + new.index(channel)
-
-
-def _known(channel: str, channels: tuple[str, ...]) -> int | None:
-    name = "nir08" if channel == "nir" and "nir08" not in channels else channel
-    return BANDS.index(name) if name in BANDS else None
-
-
-def _per_channel(values: tuple[float, ...], channels: tuple[str, ...]) -> tuple[float, ...]:
-    """A statistic of every channel; new ones take the mean over the pre-trained bands."""
-    known = [_known(c, channels) for c in channels]
-    return tuple(sum(values) / len(values) if k is None else values[k] for k in known)
-
-
-def _source(channel: str, given: tuple[str, ...], wanted: tuple[str, ...]) -> int | None:
-    """Where a channel lies in the input; the other near infrared stands in for a missing one."""
-    if channel in given:
-        return given.index(channel)
-    other = NEAR.get(channel)
-    return given.index(other) if other in given and other not in wanted else None
 
 
 def _taps(chosen: tuple[int, ...], depth: int) -> tuple[int, ...]:

@@ -15,7 +15,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from geoadapt.backbones.config import PrithviEoConfig
-from geoadapt.backbones.prithvi_eo import BANDS, NEAR, REFLECTANCE, PrithviEo, Seen
+from geoadapt.backbones.prithvi_eo import PrithviEo, Seen
+from geoadapt.backbones.prithvi_eo_bands import BANDS, NEAR, REFLECTANCE
 from geoadapt.backbones.prithvi_eo_mae import PrithviEoMae, build_mae, patchify, unpatchify
 from geoadapt.backbones.squares import Squares
 from geoadapt.errors import GeoadaptError

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from geoadapt.backbones.config import PrithviEoConfig
-from geoadapt.backbones.prithvi_eo import PrithviEo, drawn, loaded, weights_of
+from geoadapt.backbones.prithvi_eo import PrithviEo, drawn, loaded
 from geoadapt.backbones.prithvi_eo_encoder import Encoder
 from geoadapt.backbones.prithvi_eo_keys import decoder_state, fill
 from geoadapt.backbones.prithvi_eo_layers import Block, Coordinates, Grid, Layout, add_coordinates, draw, positions
+from geoadapt.backbones.prithvi_eo_variants import weights_of
 from geoadapt.backbones.weights import load_state
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.types import Batch

@@ -177,7 +177,7 @@ def _adapt(output: Path, weights: Path, seed: int, scale: Scale, threads: int) -
 
 def _mask(output: Path, weights: Path, scene: tuple[Path, Path], result: RunResult) -> Path:
     """The labels of the whole scene, as a COG; raises GeoadaptError where that failed."""
-    from geoadapt.bundle import load_bundle
+    from geoadapt.bundle.load import load_bundle
     from geoadapt.config import InferConfig
     from geoadapt.inference.predict import predict
 

@@ -49,7 +49,7 @@ def _plan(request: Request) -> Callable[[], int]:
 
 def _dry_run(bundle: Path, note: list[str]) -> int:
     """What would be scored on what; only the bundle's card is read, and its files compared with it."""
-    from geoadapt.bundle import read_card
+    from geoadapt.bundle.card import read_card
 
     card, _ = read_card(bundle)
     print("\n".join([f"bundle    {card.name}, on {', '.join(card.channels)}", *note]))

@@ -88,7 +88,7 @@ def _predict(
     aoi: Path | None,
     count: int,
 ) -> int:
-    from geoadapt.bundle import load_bundle
+    from geoadapt.bundle.load import load_bundle
     from geoadapt.inference.machine import choose_device
     from geoadapt.inference.predict import predict
     from geoadapt.inference.propose import propose
@@ -168,7 +168,7 @@ def _show_proposed(proposed: Proposed, count: int, output: Path) -> None:
 
 def _own_weights(request: Request, folder: Path) -> str | None:
     """Of the shipped bundle's backbone: the file that ships with it, whatever else of that name is at hand."""
-    from geoadapt.bundle import read_card
+    from geoadapt.bundle.card import read_card
 
     if "--bundle" in request.flags:
         return None
@@ -189,7 +189,7 @@ def _dry_run(
     aoi: Path | None,
 ) -> int:
     """Check scenes, output and area, and say what each scene would need; of the bundle only its card is loaded."""
-    from geoadapt.bundle import read_card
+    from geoadapt.bundle.card import read_card
     from geoadapt.inference.outline import outline
     from geoadapt.inference.scenes import find_all
 

@@ -207,7 +207,8 @@ def _seen(asked: _Asked, method: Method, device: str) -> Stack:
     paths = list(asked.request.paths)
     if asked.masking is None:
         return open_series(paths, bands=method.channels, mask=asked.mask, **common)
-    from geoadapt.bundle import load_bundle, read_card
+    from geoadapt.bundle.card import read_card
+    from geoadapt.bundle.load import load_bundle
 
     weights = None
     if asked.mask == "bundle":
@@ -227,7 +228,7 @@ def _dry_run(asked: _Asked) -> int:
     if asked.bundle is None:
         method = composite_method(asked.method)
     else:
-        from geoadapt.bundle import read_card
+        from geoadapt.bundle.card import read_card
         from geoadapt.restorer_bundle import radar_of_card
 
         card, digest = read_card(asked.bundle)

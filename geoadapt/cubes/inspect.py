@@ -23,7 +23,9 @@ from geoadapt.cubes.bands import REFLECTIVE, common_name
 from geoadapt.cubes.checks import sample, zero_corners
 from geoadapt.cubes.dates import time_in_name
 from geoadapt.cubes.described import BandReport, Report
-from geoadapt.cubes.scene import Reading, open_files, scenes_at
+from geoadapt.cubes.reading import Reading
+from geoadapt.cubes.scene import open_files
+from geoadapt.cubes.scene_paths import scenes_at
 from geoadapt.cubes.sensors import sensor_in_tags
 from geoadapt.cubes.weather_report import weather_report
 from geoadapt.errors import GeoadaptError

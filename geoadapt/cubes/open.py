@@ -19,7 +19,9 @@ import xarray as xr
 from geoadapt.cubes.area import Area, outline, window_of
 from geoadapt.cubes.assemble import as_cube, read_dask, read_plain
 from geoadapt.cubes.find import RASTER_SUFFIXES, group_scenes
-from geoadapt.cubes.scene import Reading, open_files, scenes_at
+from geoadapt.cubes.reading import Reading
+from geoadapt.cubes.scene import open_files
+from geoadapt.cubes.scene_paths import scenes_at
 from geoadapt.cubes.store import open_store_cube, weather_cube
 from geoadapt.cubes.weather_files import Candidate, weather_in
 from geoadapt.errors import GeoadaptError

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.crs import CRS
 
-from geoadapt.cubes.scene import Reading
+from geoadapt.cubes.reading import Reading
 from geoadapt.cubes.series_damage import LeftOut, told_left_out
 from geoadapt.cubes.series_join import Joining, Plan, join
 from geoadapt.cubes.series_parts import Choice, Part, span

@@ -18,7 +18,7 @@ from geoadapt.cubes.bands import REFLECTIVE, common_name, match
 from geoadapt.cubes.checks import check_reflectance, sample
 from geoadapt.cubes.quality import decode as decode_quality
 from geoadapt.cubes.quality import is_quality, scheme_of
-from geoadapt.cubes.scene import Reading
+from geoadapt.cubes.reading import Reading
 from geoadapt.cubes.series_grid import Read, Sampler
 from geoadapt.cubes.series_parts import Choice, Part
 from geoadapt.errors import GeoadaptError

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from geoadapt.cubes.find import RASTER_SUFFIXES
 from geoadapt.cubes.open import expand_paths, list_scenes
 from geoadapt.cubes.quality import is_quality
-from geoadapt.cubes.scene import Reading
+from geoadapt.cubes.reading import Reading
 from geoadapt.cubes.series_damage import LeftOut
 from geoadapt.cubes.series_dated import dated_part
 from geoadapt.cubes.series_parts import Choice, Part, moment

@@ -20,7 +20,8 @@ from geoadapt.cubes.checks import check_reflectance, sample
 from geoadapt.cubes.dates import time_in_name
 from geoadapt.cubes.quality import decode as decode_quality
 from geoadapt.cubes.quality import is_quality, scheme_of
-from geoadapt.cubes.scene import Reading, open_files
+from geoadapt.cubes.reading import Reading
+from geoadapt.cubes.scene import open_files
 from geoadapt.cubes.series_damage import LeftOut, damage
 from geoadapt.cubes.series_grid import Sampler
 from geoadapt.cubes.series_masks import MaskFile, given_masks, mask_beside, quality_band

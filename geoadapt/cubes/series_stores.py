@@ -21,7 +21,7 @@ from geoadapt.cubes.bands import REFLECTIVE, common_name, match
 from geoadapt.cubes.checks import Sample, check_reflectance
 from geoadapt.cubes.quality import decode as decode_quality
 from geoadapt.cubes.quality import is_quality, scheme_of
-from geoadapt.cubes.scene import Reading
+from geoadapt.cubes.reading import Reading
 from geoadapt.cubes.sensors import SENSORS, sensor_band, sensor_in_tags
 from geoadapt.cubes.series_grid import Sampler
 from geoadapt.cubes.series_parts import Choice, Part

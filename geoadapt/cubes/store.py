@@ -27,7 +27,7 @@ from geoadapt.io.zarr_read import crs_of, image_of, open_store, transform_of
 from geoadapt.words import counted
 
 if TYPE_CHECKING:
-    from geoadapt.cubes.scene import Reading
+    from geoadapt.cubes.reading import Reading
 
 __all__ = ["open_store_cube", "weather_cube"]
 

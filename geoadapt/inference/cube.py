@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from torch import Tensor
 
-from geoadapt.bundle import Bundle
-from geoadapt.bundle import load_bundle as read_bundle
+from geoadapt.bundle.load import Bundle
+from geoadapt.bundle.load import load_bundle as read_bundle
 from geoadapt.config import InferConfig
 from geoadapt.cubes.classes import NODATA
 from geoadapt.errors import GeoadaptError
@@ -100,7 +100,7 @@ class Predictor(Bundle):
 def load_bundle(
     path: str | Path, *, device: str = "cpu", weights: str | None = None, allow_mismatch: bool = False
 ) -> Predictor:
-    """The bundle at ``path``, ready to run on cubes, scenes and archives; see ``geoadapt.bundle.load_bundle``."""
+    """The bundle at ``path``, ready to run on cubes, scenes and archives; see ``geoadapt.bundle.load.load_bundle``."""
     read = read_bundle(path, device=device, weights=weights, allow_mismatch=allow_mismatch)
     return Predictor(**{f.name: getattr(read, f.name) for f in fields(read)})
 

@@ -14,7 +14,7 @@ from rasterio.crs import CRS
 
 from geoadapt.config import InferConfig
 from geoadapt.cubes.classes import ClassInfo
-from geoadapt.cubes.scene import Reading
+from geoadapt.cubes.reading import Reading
 from geoadapt.errors import GeoadaptError
 from geoadapt.inference.base import StreamOptions
 from geoadapt.inference.outputs import planes

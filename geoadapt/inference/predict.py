@@ -23,7 +23,8 @@ from geoadapt.config import InferConfig
 from geoadapt.cubes.area import window_of
 from geoadapt.cubes.classes import ClassInfo
 from geoadapt.cubes.clip import clip
-from geoadapt.cubes.scene import Reading, open_files
+from geoadapt.cubes.reading import Reading
+from geoadapt.cubes.scene import open_files
 from geoadapt.errors import GeoadaptError
 from geoadapt.inference.base import SegmentationBundle
 from geoadapt.inference.folder import hold, make_ready, write_run

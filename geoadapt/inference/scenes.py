@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from geoadapt.cubes.find import RASTER_SUFFIXES, rasters_beside, rasters_without_band
-from geoadapt.cubes.scene import Reading, scenes_at
+from geoadapt.cubes.reading import Reading
+from geoadapt.cubes.scene_paths import scenes_at
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.gdal import local_file
 from geoadapt.io.listing import SceneFiles

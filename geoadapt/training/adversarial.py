@@ -27,7 +27,8 @@ from geoadapt.fields.types import Batch, Field
 from geoadapt.restorer import AdaptedRestorer
 from geoadapt.tasks.cloud_removal import CloudRemoval, RemovalTally
 from geoadapt.tasks.processes import world
-from geoadapt.training.loop import FitResult, ParameterGroup, fit
+from geoadapt.training.fit_types import FitResult, ParameterGroup
+from geoadapt.training.loop import fit
 
 __all__ = ["Adversarial", "Duel", "Made", "check_adversarial", "fit_adversarial"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from geoadapt.bundle import BundleCard
+from geoadapt.bundle.card import BundleCard
 from geoadapt.config import JobConfig
 from geoadapt.model import AdaptedModel
 from geoadapt.training.results import MODEL

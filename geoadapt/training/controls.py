@@ -17,7 +17,8 @@ from geoadapt.config import JobConfig, TrainConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.tasks.processes import same_on_all
 from geoadapt.training.feeding import fed
-from geoadapt.training.loop import FitResult, ParameterGroup, fit, steps_done
+from geoadapt.training.fit_types import FitResult, ParameterGroup
+from geoadapt.training.loop import fit, steps_done
 from geoadapt.training.scoring import SceneScorer, module_scorer, pixel_scorer
 from geoadapt.training.setting import Setting, build_for, fit_adapted
 from geoadapt.training.start import bundle_to_start_from, started_scorer

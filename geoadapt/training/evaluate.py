@@ -11,7 +11,7 @@ from pathlib import Path
 
 from torch import nn
 
-from geoadapt.bundle import Bundle, load_baselines, load_bundle
+from geoadapt.bundle.load import Bundle, load_baselines, load_bundle
 from geoadapt.config import InferConfig, RuntimeConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS

@@ -20,6 +20,7 @@ from geoadapt.baselines.seasonal import fit_climatology
 from geoadapt.config import JobConfig
 from geoadapt.fields.forecaster import Forecaster
 from geoadapt.training.choose import chosen
+from geoadapt.training.fit_types import FitResult, ParameterGroup
 from geoadapt.training.forecast_setting import (
     ForecastSetting,
     fit_forecaster,
@@ -27,7 +28,7 @@ from geoadapt.training.forecast_setting import (
     forecaster_of,
     loaders_for,
 )
-from geoadapt.training.loop import FitResult, ParameterGroup, steps_done
+from geoadapt.training.loop import steps_done
 from geoadapt.training.timing import matching_steps
 
 __all__ = ["CONTROLS", "ForecastEntry", "choose_controls"]

@@ -31,7 +31,7 @@ from geoadapt.standard import Standard, fit_standard
 from geoadapt.tasks import TASKS
 from geoadapt.tasks.forecasting import Forecasting
 from geoadapt.tasks.processes import rank, world
-from geoadapt.training.loop import FitResult, ParameterGroup
+from geoadapt.training.fit_types import FitResult, ParameterGroup
 from geoadapt.training.precision import chosen_precision
 from geoadapt.training.setting import fit_module as fit_on
 from geoadapt.training.setting import parameter_groups, refuse_segmentation_keys, settle

@@ -10,15 +10,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from geoadapt.bundle import BundleCard, save_bundle
+from geoadapt.bundle.card import BundleCard
+from geoadapt.bundle.save import save_bundle
 from geoadapt.forecast_bundle import STANDARD, standard_settings
 from geoadapt.forecaster import AdaptedForecaster
 from geoadapt.training.card import card_of, note_of
+from geoadapt.training.fit_types import FitResult
 from geoadapt.training.forecast_controls import CONTROLS, ForecastEntry, choose_controls
 from geoadapt.training.forecast_page import ForecastStory, write_forecast_page
 from geoadapt.training.forecast_setting import ForecastSetting, fit_forecaster, loaders_for, prepare
 from geoadapt.training.kinds import Kind
-from geoadapt.training.loop import FitResult
 from geoadapt.training.results import MODEL
 from geoadapt.training.verification import VerifiedEntries, pictures, summarise_forecasts, verify_entries
 

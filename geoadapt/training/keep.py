@@ -17,7 +17,7 @@ from geoadapt.config import JobConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.atomic import write_text
 from geoadapt.model import AdaptedModel
-from geoadapt.training.loop import FitResult
+from geoadapt.training.fit_types import FitResult
 from geoadapt.training.pretrain import made_on, read_curve, save_half
 from geoadapt.training.results import MODEL
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from geoadapt.config import JobConfig
 from geoadapt.training.feeding import MakeLoaders
-from geoadapt.training.loop import FitResult
+from geoadapt.training.fit_types import FitResult
 
 __all__ = ["KINDS", "Kind", "kind_of"]
 

@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from geoadapt.bundle import save_bundle
+from geoadapt.bundle.save import save_bundle
 from geoadapt.model import AdaptedModel
 from geoadapt.training.card import card_of, note_of
+from geoadapt.training.fit_types import FitResult
 from geoadapt.training.kinds import Kind
 from geoadapt.training.labelled_controls import CONTROLS, LabelledEntry, choose_controls
 from geoadapt.training.labelled_page import LabelledStory, write_labelled_page
 from geoadapt.training.labelled_scoring import LabelledScores, Scored, score_samples, summarise_samples
 from geoadapt.training.labelled_setting import LabelledSetting, fit_labelled, loaders_for, prepare
-from geoadapt.training.loop import FitResult
 from geoadapt.training.results import MODEL
 
 __all__ = ["KIND"]

@@ -23,10 +23,11 @@ from geoadapt.heads.config import PooledConfig
 from geoadapt.heads.pooled import pool
 from geoadapt.model import AdaptedModel
 from geoadapt.training.choose import chosen
+from geoadapt.training.fit_types import FitResult, ParameterGroup
 from geoadapt.training.labelled_linear import fit_vectors
 from geoadapt.training.labelled_scoring import Scored
 from geoadapt.training.labelled_setting import LabelledSetting, build_for, fit_labelled, loaders_for
-from geoadapt.training.loop import FitResult, ParameterGroup, steps_done
+from geoadapt.training.loop import steps_done
 from geoadapt.training.setting import fit_module
 from geoadapt.training.timing import matching_steps
 

@@ -16,7 +16,8 @@ from torch import nn
 from geoadapt.adapters.config import HeadOnlyConfig
 from geoadapt.backbones import BACKBONES
 from geoadapt.backbones.weights import load_into
-from geoadapt.bundle import BundleCard, read_card, restore_model
+from geoadapt.bundle.card import BundleCard, read_card
+from geoadapt.bundle.load import restore_model
 from geoadapt.config import RuntimeConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS

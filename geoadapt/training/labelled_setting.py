@@ -33,8 +33,8 @@ from geoadapt.registry import build
 from geoadapt.tasks import TASKS
 from geoadapt.tasks.processes import rank, world
 from geoadapt.tasks.samples import SampleTask
+from geoadapt.training.fit_types import FitResult
 from geoadapt.training.labelled_linear import begin_with_linear
-from geoadapt.training.loop import FitResult
 from geoadapt.training.precision import chosen_precision
 from geoadapt.training.setting import fit_module, parameter_groups, refuse_segmentation_keys, settle
 

@@ -9,7 +9,6 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,51 +17,28 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar, Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 
 from geoadapt.config import RuntimeConfig, TrainConfig
 from geoadapt.errors import GeoadaptError
-from geoadapt.fields.loaders import Loaders
 from geoadapt.fields.scenes import Dataset
 from geoadapt.fields.types import Batch
 from geoadapt.tasks.base import Tally, Task
-from geoadapt.tasks.processes import local_world, rank, same_on_all, sum_over_processes, world
+from geoadapt.tasks.processes import rank, same_on_all, sum_over_processes, world
 from geoadapt.training.checkpoints import Kept, WholeCheckpoints, resumed
 from geoadapt.training.feeding import MakeLoaders, draw, fed
+from geoadapt.training.fit_types import FitResult, ParameterGroup
+from geoadapt.training.placing import placed
 from geoadapt.training.precision import chosen_precision
 from geoadapt.training.selection import selecting
 
-__all__ = ["FitResult", "ParameterGroup", "fit", "steps_done"]
+__all__ = ["fit", "steps_done"]
 
 log = logging.getLogger(__name__)
 
 GRADIENT_NORM = 1.0
 SPREAD = 0x9E3779B97F4A7C15
 """Between the seeds of two processes: far more than the steps of any run."""
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterGroup:
-    """Parameters that share a learning rate, as a multiple of ``train.lr``."""
-
-    parameters: Sequence[nn.Parameter]
-    lr_scale: float = 1.0
-    betas: tuple[float, float] = (0.9, 0.999)
-    """Of AdamW."""
-
-
-@dataclass(frozen=True, slots=True)
-class FitResult:
-    """How a fit went: the validation score that chose the weights, and what it cost."""
-
-    best: float
-    """The task's monitored score."""
-    best_step: int
-    steps: int
-    seconds: float
-    curves: Path
-    checkpoint: Path
 
 
 class Fit(lightning.LightningModule):
@@ -250,7 +226,7 @@ def fit(
         enable_progress_bar=shown,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        **_placed(runtime, fitted, batches),
+        **placed(runtime, fitted, batches),
         precision="bf16-mixed" if chosen_precision(runtime) == "bf16" else "32-true",
         plugins=[WholeCheckpoints()],
         use_distributed_sampler=False,
@@ -283,35 +259,6 @@ def fit(
 def steps_done(folder: Path) -> int:
     """Steps that the fit in ``folder`` had done by its last validation, the same on all processes."""
     return same_on_all(resumed(str(folder))[1] if rank() == 0 else 0)
-
-
-def _placed(runtime: RuntimeConfig, fitted: Fit, batches: Loaders) -> dict[str, Any]:
-    """Lightning's words for where a fit runs: on one device, or in all of torchrun's processes."""
-    kind, _, index = runtime.device.partition(":")
-    accelerator = "cpu" if kind == "cpu" else "auto"
-    if world() == 1:
-        return {"accelerator": accelerator, "devices": [int(index)] if index else 1}
-    # buffers are constants here, and in validation the processes do not take the same number of batches
-    strategy = DDPStrategy(broadcast_buffers=False, find_unused_parameters=_leaves_some_out(fitted, batches))
-    nodes = world() // local_world()
-    return {"accelerator": accelerator, "devices": local_world(), "num_nodes": nodes, "strategy": strategy}
-
-
-def _leaves_some_out(fitted: Fit, batches: Loaders) -> bool:
-    """Whether the first batch moves only some of the parameters: DDP waits for the others unless it is told."""
-    module = fitted.module
-    batch = next(iter(batches.train), None)
-    if batch is None:  # a finished fit is resumed for what comes after it
-        return False
-    device = next(module.parameters()).device
-    batch = batch.to(device)
-    module.train()
-    draw(module, fitted.seed, 0, batch, fitted.config.batch)
-    fitted.task.loss(module(batch), batch).backward()  # type: ignore[no-untyped-call]
-    trained = [p for p in module.parameters() if p.requires_grad]
-    idle = torch.tensor(float(sum(p.grad is None for p in trained)), device=device)
-    module.zero_grad(set_to_none=True)
-    return bool(sum_over_processes(idle) > 0)
 
 
 def _quiet() -> None:

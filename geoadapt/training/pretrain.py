@@ -34,7 +34,8 @@ from geoadapt.io.atomic import write_bytes, write_text
 from geoadapt.registry import build
 from geoadapt.tasks.pretraining import Painter, Pretraining
 from geoadapt.tasks.processes import rank
-from geoadapt.training.loop import FitResult, ParameterGroup, fit
+from geoadapt.training.fit_types import FitResult, ParameterGroup
+from geoadapt.training.loop import fit
 from geoadapt.training.precision import chosen_precision
 from geoadapt.training.pretrain_page import PretrainStory, write_pretrain_page
 from geoadapt.training.results import MODEL, RunResult, join_curves, write_metrics

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geoadapt.backbones.prithvi_eo import REFLECTANCE, PrithviEo
+from geoadapt.backbones.prithvi_eo import PrithviEo
+from geoadapt.backbones.prithvi_eo_bands import REFLECTANCE
 from geoadapt.backbones.prithvi_eo_mae import Painted, PrithviEoMae, patchify, unpatchify
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.scenes import Dataset

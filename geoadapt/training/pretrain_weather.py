@@ -37,12 +37,14 @@ from geoadapt.report.tables import Cell, table
 from geoadapt.standard import fit_standard
 from geoadapt.tasks.processes import rank, world
 from geoadapt.tasks.weather_pretraining import KINDS, Reader, WeatherPretraining
-from geoadapt.training.loop import ParameterGroup, fit
+from geoadapt.training.fit_types import ParameterGroup
+from geoadapt.training.loop import fit
 from geoadapt.training.precision import chosen_precision
 from geoadapt.training.pretrain import made_on, read_curve, save_half
 from geoadapt.training.results import MODEL, RunResult, join_curves, write_metrics
 from geoadapt.training.setting import settle
-from geoadapt.training.weather_windows import Archive, Held, WindowBatches, make_archive, standardised
+from geoadapt.training.weather_windows import WindowBatches
+from geoadapt.training.window_archives import Archive, Held, make_archive, standardised
 
 __all__ = ["pretrain_weather"]
 

@@ -9,14 +9,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from geoadapt.bundle import BundleCard, save_bundle
+from geoadapt.bundle.card import BundleCard
+from geoadapt.bundle.save import save_bundle
 from geoadapt.restorer import AdaptedRestorer
 from geoadapt.restorer_bundle import CALIBRATION
 from geoadapt.tasks.config import REMOVAL_ASKED
 from geoadapt.training.calibration import left_out
 from geoadapt.training.card import card_of, note_of
+from geoadapt.training.fit_types import FitResult
 from geoadapt.training.kinds import Kind
-from geoadapt.training.loop import FitResult
 from geoadapt.training.removal_controls import CONTROLS, RemovalEntry, choose_controls
 from geoadapt.training.removal_page import write_removal_page
 from geoadapt.training.removal_samples import eight_bits

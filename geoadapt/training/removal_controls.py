@@ -19,7 +19,8 @@ from geoadapt.baselines.composites import build_composite
 from geoadapt.config import JobConfig, TrainConfig
 from geoadapt.fields.restorer import Restorer
 from geoadapt.training.choose import chosen
-from geoadapt.training.loop import FitResult, ParameterGroup, steps_done
+from geoadapt.training.fit_types import FitResult, ParameterGroup
+from geoadapt.training.loop import steps_done
 from geoadapt.training.removal_setting import RemovalSetting, fit_module, fit_restorer, loaders_for, restorer_of
 from geoadapt.training.timing import matching_steps
 

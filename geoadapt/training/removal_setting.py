@@ -34,7 +34,7 @@ from geoadapt.tasks.cloud_removal import CloudRemoval, asked
 from geoadapt.tasks.processes import rank, world
 from geoadapt.training.adversarial import check_adversarial, fit_adversarial
 from geoadapt.training.calibration import calibrate
-from geoadapt.training.loop import FitResult, ParameterGroup
+from geoadapt.training.fit_types import FitResult, ParameterGroup
 from geoadapt.training.precision import chosen_precision
 from geoadapt.training.removal_samples import check_protocol, check_series, fixed_samples, pool_for
 from geoadapt.training.setting import check_chip, parameter_groups, refuse_segmentation_keys, settle

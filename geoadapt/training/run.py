@@ -16,9 +16,9 @@ from typing import Any
 from geoadapt.config import JobConfig
 from geoadapt.inference.machine import choose_device
 from geoadapt.tasks.processes import join, rank, same_on_all
+from geoadapt.training.fit_types import FitResult
 from geoadapt.training.keep import check_keeping, keep_backbone
 from geoadapt.training.kinds import Kind, kind_of
-from geoadapt.training.loop import FitResult
 from geoadapt.training.pretrain import pretrain
 from geoadapt.training.pretrain_weather import pretrain_weather
 from geoadapt.training.results import MODEL, RunResult, join_curves, write_metrics

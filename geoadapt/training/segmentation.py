@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from geoadapt.bundle import BundleCard, save_bundle
+from geoadapt.bundle.card import BundleCard
+from geoadapt.bundle.save import save_bundle
 from geoadapt.fields.survey import Survey
 from geoadapt.model import AdaptedModel
 from geoadapt.training.card import card_of, note_of
 from geoadapt.training.controls import CONTROLS, Control, choose_controls
 from geoadapt.training.feeding import fed
+from geoadapt.training.fit_types import FitResult
 from geoadapt.training.kinds import Kind
-from geoadapt.training.loop import FitResult
 from geoadapt.training.page import RunStory, write_page
 from geoadapt.training.results import MODEL, summarise
 from geoadapt.training.scoring import SceneScore, module_scorer, score_scenes

@@ -31,7 +31,8 @@ from geoadapt.tasks import TASKS
 from geoadapt.tasks.cloud_segmentation import CloudSegmentation
 from geoadapt.tasks.processes import local_rank, local_world, world
 from geoadapt.training.cache import make_feed
-from geoadapt.training.loop import FitResult, ParameterGroup, fit
+from geoadapt.training.fit_types import FitResult, ParameterGroup
+from geoadapt.training.loop import fit
 from geoadapt.training.precision import chosen_precision
 from geoadapt.training.start import bundle_to_start_from, start_from
 

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from geoadapt.backbones.weights import check_state, load_state
-from geoadapt.bundle import HEAD, BundleCard, load_bundle, read_card
+from geoadapt.bundle.card import HEAD, BundleCard, read_card
+from geoadapt.bundle.load import load_bundle
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.scenes import LabelledScene
 from geoadapt.io.paths import as_path

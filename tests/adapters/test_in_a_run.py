@@ -9,7 +9,7 @@ import torch
 
 from geoadapt.adapters import ADAPTERS
 from geoadapt.adapters.config import BitFitConfig, DoraConfig, Ia3Config, LnTuningConfig, LoraConfig, PartialConfig
-from geoadapt.bundle import load_bundle
+from geoadapt.bundle.load import load_bundle
 from geoadapt.config import InferConfig, JobConfig, RuntimeConfig, TrainConfig
 from geoadapt.fields.config import CsmaskConfig
 from geoadapt.fields.csmask import CHANNELS

@@ -16,7 +16,9 @@ from geoadapt.adapters.config import FullConfig, LoraConfig
 from geoadapt.backbones.config import DL_L8S2_UV_CHANNELS, DlL8s2UvConfig
 from geoadapt.backbones.dl_l8s2_uv import DlL8s2Uv, build, reflection
 from geoadapt.backbones.weights import fingerprint
-from geoadapt.bundle import BundleCard, load_bundle, save_bundle
+from geoadapt.bundle.card import BundleCard
+from geoadapt.bundle.load import load_bundle
+from geoadapt.bundle.save import save_bundle
 from geoadapt.cubes.classes import CLOUD_CLASSES
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.types import Batch, Field

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from geoadapt.backbones.config import PrithviEoConfig
-from geoadapt.backbones.prithvi_eo import BANDS
+from geoadapt.backbones.prithvi_eo_bands import BANDS
 from geoadapt.backbones.prithvi_eo_encoder import Encoder
 from geoadapt.backbones.prithvi_eo_gaps import HLS_MEAN, HLS_STD, PrithviGapFiller, build_gap_filler
 from geoadapt.backbones.prithvi_eo_layers import Layout

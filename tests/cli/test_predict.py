@@ -55,7 +55,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "bundle.json").write_text("{}")
-    monkeypatch.setattr("geoadapt.bundle.load_bundle", lambda *args, **kwargs: Threshold())
+    monkeypatch.setattr("geoadapt.bundle.load.load_bundle", lambda *args, **kwargs: Threshold())
     return tmp_path
 
 
@@ -193,8 +193,10 @@ def test_without_a_bundle_the_one_that_ships_is_run_with_the_weights_that_ship(
         given.append((folder, more["weights"]))
         return Threshold()
 
-    monkeypatch.setattr("geoadapt.bundle.load_bundle", load)
-    monkeypatch.setattr("geoadapt.bundle.read_card", lambda folder: (SimpleNamespace(backbone={"name": "small"}), ""))
+    monkeypatch.setattr("geoadapt.bundle.load.load_bundle", load)
+    monkeypatch.setattr(
+        "geoadapt.bundle.card.read_card", lambda folder: (SimpleNamespace(backbone={"name": "small"}), "")
+    )
     assert main(["predict", "a.tif", "--output", "out"]) == 0
     assert given == [(here / "package" / "clouds", str(here / "package" / "small" / "weights.safetensors"))]
     assert "bundle   threshold, the one that ships with geoadapt" in capsys.readouterr().out
@@ -207,7 +209,7 @@ def test_a_dry_run_says_what_each_scene_needs_and_which_would_fail(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     card = SimpleNamespace(name="threshold", channels=("blue", "green", "red"), classes=CLOUD_CLASSES[:2])
-    monkeypatch.setattr("geoadapt.bundle.read_card", lambda folder: (card, ""))
+    monkeypatch.setattr("geoadapt.bundle.card.read_card", lambda folder: (card, ""))
     _write(here / "a.tif")
     words = ["predict", "a.tif", "-b", "b", "-o", "out", "--dry-run"]
     assert main(words) == 0

@@ -105,8 +105,8 @@ class Bright:
 
 def test_masks_are_made_by_a_cloud_bundle_in_the_same_pass(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("geoadapt.cli.predict_series.shipped_bundle", lambda: here / "b")
-    monkeypatch.setattr("geoadapt.bundle.load_bundle", lambda *args, **more: Bright())
-    monkeypatch.setattr("geoadapt.bundle.read_card", lambda folder: (SimpleNamespace(backbone={}), ""))
+    monkeypatch.setattr("geoadapt.bundle.load.load_bundle", lambda *args, **more: Bright())
+    monkeypatch.setattr("geoadapt.bundle.card.read_card", lambda folder: (SimpleNamespace(backbone={}), ""))
     monkeypatch.setattr("geoadapt.cli.predict_series.shipped_weights", lambda name: None)
     assert main(["predict", "my stack", *METHOD, "--mask", "bundle", "-o", "out"]) == 0
     source = stack()
@@ -117,7 +117,7 @@ def test_masks_are_made_by_a_cloud_bundle_in_the_same_pass(here: Path, monkeypat
 
 
 def test_a_bundle_masks_a_model_of_other_bands(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("geoadapt.bundle.load_bundle", lambda *args, **more: Bright())
+    monkeypatch.setattr("geoadapt.bundle.load.load_bundle", lambda *args, **more: Bright())
     monkeypatch.setattr("geoadapt.restorer_bundle.load_restorer", lambda *args, **more: Blur(("nir", "red")))
     assert main(["predict", "my stack", "-b", "b", "--mask", "b", "-o", "out", *SMALL, "infer.zarr=false"]) == 0
     assert np.array_equal(sources(here / "out") == 1, stack().clear)

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from geoadapt.adapters.config import LoraConfig
-from geoadapt.bundle import BundleCard, save_bundle
+from geoadapt.bundle.card import BundleCard
+from geoadapt.bundle.save import save_bundle
 from geoadapt.cli import main
 from geoadapt.cubes.classes import CLOUD_CLASSES
 from geoadapt.heads.config import LinearConfig
@@ -110,7 +111,7 @@ def test_40_a_link_to_a_file_outside_the_bundle_is_not_followed(
 
 def test_50_a_scene_gets_the_same_labels_whatever_was_run_before_it(bundle: Path, tmp_path: Path) -> None:
     """No state is left between scenes, and a constant scene gives labels like any other: nothing is adapted to it."""
-    from geoadapt.bundle import load_bundle
+    from geoadapt.bundle.load import load_bundle
 
     made = load_bundle(bundle)
     image = torch.from_numpy(scene(6, 32, 32, 1))[None]

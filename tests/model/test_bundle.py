@@ -9,7 +9,9 @@ from safetensors.torch import load_file, save_file
 from geoadapt.adapters.config import LoraConfig
 from geoadapt.baselines.pixelwise import LinearDiscriminant
 from geoadapt.baselines.unet import SmallUnet
-from geoadapt.bundle import BundleCard, load_baselines, load_bundle, save_bundle
+from geoadapt.bundle.card import BundleCard
+from geoadapt.bundle.load import load_baselines, load_bundle
+from geoadapt.bundle.save import save_bundle
 from geoadapt.cubes.classes import CLOUD_CLASSES
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.csmask import CHANNELS

@@ -15,7 +15,7 @@ import pytest
 import torch
 import xarray as xr
 
-from geoadapt.bundle import load_bundle
+from geoadapt.bundle.load import load_bundle
 from geoadapt.config import FORECAST_CONTROLS, JobConfig, job_from_plain
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.forecaster import Forecaster

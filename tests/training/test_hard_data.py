@@ -11,7 +11,7 @@ import torch
 
 from geoadapt.adapters.config import FullConfig, HeadOnlyConfig, LoraConfig
 from geoadapt.backbones.config import GalileoConfig
-from geoadapt.bundle import load_bundle
+from geoadapt.bundle.load import load_bundle
 from geoadapt.cli import main
 from geoadapt.cli.train import headline
 from geoadapt.config import InferConfig, JobConfig, RuntimeConfig, TrainConfig

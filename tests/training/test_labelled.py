@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from geoadapt.bundle import load_bundle, read_card
+from geoadapt.bundle.card import read_card
+from geoadapt.bundle.load import load_bundle
 from geoadapt.config import JobConfig, job_from_plain
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS

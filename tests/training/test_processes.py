@@ -24,7 +24,6 @@ from geoadapt.tasks.cloud_segmentation import CloudSegmentation
 from geoadapt.tasks.config import CloudSegmentationConfig
 from geoadapt.tasks.losses import IGNORE, LOSSES
 from geoadapt.training.feeding import draw
-from geoadapt.training.loop import Fit, ParameterGroup, _leaves_some_out
 from tests.folders import ROOT
 from tests.tiny import TINY_WORDS
 from tests.training.small import dataset, labelled
@@ -266,27 +265,6 @@ def test_what_a_module_draws_depends_on_the_step_and_the_place_in_the_whole_batc
     seed, step, positions, total = module.told
     assert (seed, step, list(positions), total) == (5, 7, [1, 3], 4)  # type: ignore[call-overload]
     draw(torch.nn.Identity(), 5, 7, batch, 4)
-
-
-@pytest.mark.parametrize("spare", [False, True], ids=str)
-def test_parameters_that_a_batch_does_not_move_are_found_before_the_fit(spare: bool) -> None:
-    """Without being told of them DDP would wait for their gradients until it fails in the second step."""
-
-    class Pixelwise(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.used = torch.nn.Linear(6, 3)
-            self.spare = torch.nn.Linear(6, 3).requires_grad_(spare)
-
-        def forward(self, batch: Batch) -> torch.Tensor:
-            return self.used(batch.inputs["optical"].values.movedim(2, -1)).movedim(-1, 2)  # type: ignore[no-any-return]
-
-    data, config = dataset(), TrainConfig(steps=1, batch=2, chip=32)
-    task = cloud_segmentation.build(CloudSegmentationConfig(), data, {0: 1})
-    module = Pixelwise()
-    fitted = Fit(module, [ParameterGroup(list(module.parameters()))], task, config, 0)
-    assert _leaves_some_out(fitted, make_loaders(data, config, 0)) == spare
-    assert all(p.grad is None for p in module.parameters())
 
 
 def test_alone_nothing_is_joined_or_summed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from geoadapt.bundle import load_bundle
+from geoadapt.bundle.load import load_bundle
 from geoadapt.config import REMOVAL_CONTROLS, JobConfig, job_from_plain
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS

@@ -16,7 +16,8 @@ from geoadapt.fields.survey import survey
 from geoadapt.fields.types import Batch
 from geoadapt.tasks.cloud_segmentation import CloudSegmentation, build
 from geoadapt.tasks.config import CloudSegmentationConfig
-from geoadapt.training.loop import ParameterGroup, fit
+from geoadapt.training.fit_types import ParameterGroup
+from geoadapt.training.loop import fit
 from geoadapt.training.selection import ShiftedTask, selecting, validation_scores
 from tests.training.small import dataset
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from geoadapt.adapters.config import LoraConfig
-from geoadapt.bundle import load_bundle
+from geoadapt.bundle.load import load_bundle
 from geoadapt.config import InferConfig, JobConfig, RuntimeConfig, TrainConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.config import CsmaskConfig
