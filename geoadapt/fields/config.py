@@ -31,6 +31,15 @@ def check_split(block: int, **fractions: float) -> None:
         raise GeoadaptError(f"data.{names}", f"{sum(fractions.values()):g}", "leave some blocks to train on")
 
 
+def check_shares(val: float, test: float) -> None:
+    """Raise where either share is not between 0 and 1, or both leave nothing to train on."""
+    for name, value in (("val_fraction", val), ("test_fraction", test)):
+        if not 0 < value < 1:
+            raise GeoadaptError(f"data.{name}", f"{value}", "choose more than 0 and less than 1")
+    if val + test >= 1:
+        raise GeoadaptError("data.val_fraction + data.test_fraction", f"{val + test:g}", "leave something to train on")
+
+
 @dataclass
 class CloudDatasetConfig:
     """A public data set of clouds in its published folders: ``img_dir/SPLIT/NAME.png``, ``ann_dir/SPLIT/NAME.png``."""

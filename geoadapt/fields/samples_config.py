@@ -5,16 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from geoadapt.errors import GeoadaptError
+from geoadapt.fields.config import check_shares
 
 __all__ = ["FloodChipConfig", "FuelMoistureConfig", "ModisSamplesConfig", "SitsSamplesConfig"]
-
-
-def _check_shares(val: float, test: float) -> None:
-    for name, value in (("val_fraction", val), ("test_fraction", test)):
-        if not 0 < value < 1:
-            raise GeoadaptError(f"data.{name}", f"{value}", "choose more than 0 and less than 1")
-    if val + test >= 1:
-        raise GeoadaptError("data.val_fraction + data.test_fraction", f"{val + test:g}", "leave something to train on")
 
 
 @dataclass
@@ -47,7 +40,7 @@ class ModisSamplesConfig:
     split_seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_shares(self.val_fraction, self.test_fraction)
+        check_shares(self.val_fraction, self.test_fraction)
         if self.block < 1:
             raise GeoadaptError("data.block", f"{self.block} px", "choose 1 or more")
 
@@ -66,7 +59,7 @@ class FloodChipConfig:
     split_seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_shares(self.val_fraction, self.test_fraction)
+        check_shares(self.val_fraction, self.test_fraction)
         if self.block < 8:
             raise GeoadaptError("data.block", f"{self.block} px", "choose 8 or more")
 
@@ -87,7 +80,7 @@ class SitsSamplesConfig:
     split_seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_shares(self.val_fraction, self.test_fraction)
+        check_shares(self.val_fraction, self.test_fraction)
         if not self.block > 0:
             raise GeoadaptError("data.block", f"{self.block}°", "choose more than 0")
         if not self.table or "/" in self.table or "\\" in self.table:

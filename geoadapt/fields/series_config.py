@@ -5,19 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from geoadapt.errors import GeoadaptError, nearest
+from geoadapt.fields.config import check_shares
 
 __all__ = ["RealSeriesConfig", "SimulatedSeriesConfig", "TimeseriesConfig"]
 
 SPLITS = ("place", "time")
 REAL = ("worldcereal", "modis_mt", "l8ny18", "landsat_p035r032")
-
-
-def _check_shares(val: float, test: float) -> None:
-    for name, value in (("val_fraction", val), ("test_fraction", test)):
-        if not 0 < value < 1:
-            raise GeoadaptError(f"data.{name}", f"{value}", "choose more than 0 and less than 1")
-    if val + test >= 1:
-        raise GeoadaptError("data.val_fraction + data.test_fraction", f"{val + test:g}", "leave something to train on")
 
 
 @dataclass
@@ -89,7 +82,7 @@ class TimeseriesConfig:
     """Series larger than this are refused; they are held in memory."""
 
     def __post_init__(self) -> None:
-        _check_shares(self.val_fraction, self.test_fraction)
+        check_shares(self.val_fraction, self.test_fraction)
         if self.split not in SPLITS:
             raise GeoadaptError("data.split", f"'{self.split}' is unknown", nearest(self.split, SPLITS))
         if self.window and (len(self.window) != 4 or min(self.window) < 0 or min(self.window[2:]) < 1):
@@ -120,4 +113,4 @@ class RealSeriesConfig:
     def __post_init__(self) -> None:
         if self.name not in REAL:
             raise GeoadaptError("data.name", f"'{self.name}' is unknown", nearest(self.name, REAL))
-        _check_shares(self.val_fraction, self.test_fraction)
+        check_shares(self.val_fraction, self.test_fraction)
