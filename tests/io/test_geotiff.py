@@ -109,3 +109,31 @@ def test_the_qgis_style_names_and_colours_every_class(tmp_path: Path) -> None:
         assert (
             f'value="{entry.value}" color="#{bytes(entry.colour).hex()}" label="{entry.name.replace("_", " ")}"' in text
         )
+
+
+@pytest.mark.parametrize("band", [1, 3])
+def test_a_file_that_reads_back_differently_is_not_kept(
+    band: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = RasterSpec(1100, 40, count=3, dtype="float32", nodata=float("nan"))
+    values = np.random.default_rng(0).random((3, 1100, 40)).astype(np.float32)
+    values[:, 5] = np.nan
+    copy = rasterio.shutil.copy
+
+    def damaged(source: Path, target: Path, **options: object) -> None:
+        with rasterio.open(source, "r+") as file:
+            kept = file.read(band)
+            file.write(np.where(np.arange(1100)[:, None] == 1050, 0, kept).astype(np.float32), band)
+        copy(source, target, **options)
+        with rasterio.open(source, "r+") as file:
+            file.write(kept, band)
+
+    with CogSink(tmp_path / "whole.tif", spec) as sink:
+        sink.write(Window(0, 0, 1100, 40), values)
+        sink.commit()
+    monkeypatch.setattr(rasterio.shutil, "copy", damaged)
+    with CogSink(tmp_path / "x.tif", spec) as sink:
+        sink.write(Window(0, 0, 1100, 40), values)
+        with pytest.raises(GeoadaptError, match=f"band {band} reads back differently"):
+            sink.commit()
+    assert [path.name for path in tmp_path.iterdir()] == ["whole.tif"]
