@@ -23,12 +23,12 @@ from geoadapt.inference.folder import hold, make_ready, write_run
 from geoadapt.inference.machine import limited_threads
 from geoadapt.inference.predict import ItemResult
 from geoadapt.inference.restore_block import BlockJob, layers_of
-from geoadapt.inference.restore_blocks import Looker, plan_blocks, restore_blocks, shares_reads
+from geoadapt.inference.restore_blocks import Looker, plan_blocks, restore_blocks
 from geoadapt.inference.restore_method import DateRestorer, Method
 from geoadapt.inference.restore_outputs import RestoredFiles, write_outputs
 from geoadapt.inference.restore_radar import Heard
 from geoadapt.inference.restore_rasters import Plan
-from geoadapt.inference.restore_room import check_stack_room, raster_settings, stack_settings
+from geoadapt.inference.restore_room import check_stack_room, stack_settings
 from geoadapt.inference.restore_store import Store
 from geoadapt.inference.restore_where import Stack, check_apart, chosen_dates, inputs_of, safe_name
 from geoadapt.io.manifest import Manifest, config_hash, describe, input_stamp
@@ -186,9 +186,8 @@ def _run(
 
     try:
         todo = [block for block in blocks if block.index not in store.done]
-        with rasterio.Env(**stack_settings(info, shared=shares_reads(config.tile, margin))):
+        with rasterio.Env(**stack_settings(info)):
             clipped = restore_blocks(source, store, todo, made_of, restorer, looker, told=told)
-        with rasterio.Env(**raster_settings()):
             made = write_outputs(
                 plan,
                 store,

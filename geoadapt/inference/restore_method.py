@@ -29,6 +29,8 @@ __all__ = ["MEDIAN", "DateRestorer", "Method", "composite_method", "model_method
 BUDGET = 128 * 2**20
 """Bytes of the dates that a model is given at once, several blocks of them where they are few."""
 MEDIAN = "temporal_median"
+TRIM = 4
+"""After so many batches what they left free is given back: their pieces of all sizes tear holes into the heap."""
 Floats = NDArray[np.float32]
 
 
@@ -110,10 +112,11 @@ class DateRestorer:
             return
         padded = DateBatches(_padded(series, self._method.multiple))
         height, width = series.values.shape[2:]
-        waiting = list(dates)
+        waiting, turn = list(dates), 0
         while waiting:
-            # pieces of all sizes, freed, tear holes into the heap
-            give_back()
+            turn += 1
+            if turn % TRIM == 0:
+                give_back()
             chosen = waiting[: self._at_once(padded)]
             restored = self._try(padded, chosen)
             if restored is None:

@@ -20,7 +20,7 @@ from geoadapt.inference.restore_blocks import ALIGN, shares_reads
 from geoadapt.inference.restore_composites import months_of
 from geoadapt.inference.restore_method import BUDGET
 
-__all__ = ["StackRoom", "check_stack_room", "raster_settings", "stack_room", "stack_settings"]
+__all__ = ["StackRoom", "check_stack_room", "stack_room", "stack_settings"]
 
 _LEAST, _MOST = 64 * 2**20, 256 * 2**20
 """Of GDAL's cache [bytes]."""
@@ -40,21 +40,13 @@ class StackRoom:
         return f"{self.memory / 2**20:.0f} MiB of memory beside the model, about {self.disk / 2**20:.0f} MiB on disk"
 
 
-def stack_settings(info: SeriesInfo, *, shared: bool) -> dict[str, str | int]:
-    """Options for ``rasterio.Env``: a cache for the squares of all dates that are being read.
-
-    Where blocks are read together (``shares_reads``), no square is read again while it could still be there.
-    """
+def stack_settings(info: SeriesInfo) -> dict[str, str | int]:
+    """Options for ``rasterio.Env``: a cache for the squares of all dates that are being read."""
     square = len(info.times) * len(info.bands) * ALIGN * ALIGN * 2
     return {
-        "GDAL_CACHEMAX": _LEAST if shared else max(_LEAST, min(5 * square // 4, _MOST)),
+        "GDAL_CACHEMAX": max(_LEAST, min(5 * square // 4, _MOST)),
         "GDAL_NUM_THREADS": str(os.cpu_count() or 1),
     }
-
-
-def raster_settings() -> dict[str, str | int]:
-    """The same while rasters are written, when no block is held."""
-    return {"GDAL_CACHEMAX": _MOST, "GDAL_NUM_THREADS": str(os.cpu_count() or 1)}
 
 
 def stack_room(
@@ -73,9 +65,8 @@ def stack_room(
     bands, dates = len(info.bands), len(job.wanted)
     values = _held(info, config.tile + 2 * margin)
     # One block is read, one is restored, as values and masks; packed ones are made, wait and are stored.
-    shared = shares_reads(config.tile, margin)
-    memory = 4 * values + 2 * values // 2 + int(stack_settings(info, shared=shared)["GDAL_CACHEMAX"])
-    memory += _held(info, 2 * (config.tile + margin)) if shared else 0
+    memory = 4 * values + 2 * values // 2 + int(stack_settings(info)["GDAL_CACHEMAX"])
+    memory += _held(info, 2 * (config.tile + margin)) if shares_reads(config.tile, margin) else 0
     memory += 2 * BUDGET if learned else 0
     memory += 0 if heard is None else 3 * _held(heard, config.tile + 2 * margin)
     months = len(months_of(info.times)[0]) if "monthly" in job.composites else 0
