@@ -85,6 +85,11 @@ class SeriesSource:
         """
         return self._reader.read(window or Window(0, 0, self._info.height, self._info.width))
 
+    def keep_open(self, handles: int) -> None:
+        """Keep at most ``handles`` files open between windows: of each GDAL holds a square, decoded, of all bands."""
+        self._handles = handles
+        self._reader.keep_open(handles)
+
     def reopened(self) -> SeriesSource:
         """The same series with handles of its own, for another thread."""
         return SeriesSource(self._plan, self._info, self._masker, self._handles)

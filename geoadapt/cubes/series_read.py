@@ -66,6 +66,11 @@ class PlanReader:
             reader.close()
         self._open.clear()
 
+    def keep_open(self, handles: int) -> None:
+        """Keep at most ``handles`` files open from now on."""
+        self.close()
+        self._free = handles
+
     def _frames(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Every scene by itself: values (n, c, h, w) and what is clear (n, h, w)."""
         plan = self._plan

@@ -32,14 +32,25 @@ FAR = 30.0
 
 
 def masked(field: Field) -> Field:
-    """The field with 0 wherever a value is not valid, whatever stood there."""
-    if field.valid is None:
+    """The field with 0 wherever a value is not valid, whatever stood there; itself where all of these are 0 already."""
+    if field.valid is None or _is_masked(field.values, field.valid):
         return field
     if field.values.dtype != torch.float32 or field.values.requires_grad:
         return replace(field, values=torch.where(field.valid, field.values, 0.0))
     # All bits or none of every value: a fifth of the time of ``where``, and NaN gives 0 too.
     bits = field.valid.view(torch.uint8).to(torch.int32).neg_().bitwise_and_(field.values.view(torch.int32))
     return replace(field, values=bits.view(torch.float32))
+
+
+def _is_masked(values: Tensor, valid: Tensor) -> bool:
+    """Whether all invalid values are 0, looked at date by date: a copy takes longer, and the memory of all dates."""
+    if values.dtype != torch.float32 or values.device.type != "cpu" or values.requires_grad:
+        return False
+    for date in range(values.shape[1]):
+        hidden = valid[:, date].view(torch.uint8).to(torch.int32).sub_(1)
+        if hidden.bitwise_and_(values[:, date].view(torch.int32)).count_nonzero():
+            return False
+    return True
 
 
 def days_from_target(field: Field) -> Tensor:

@@ -40,6 +40,10 @@ class Narrowed:
         values, clear = self._stack.read(window)
         return values[:, : self._bands], clear
 
+    def keep_open(self, handles: int) -> None:
+        """Keep at most ``handles`` files open between windows."""
+        self._stack.keep_open(handles)
+
     def __enter__(self) -> Self:
         """This stack."""
         return self

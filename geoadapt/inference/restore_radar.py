@@ -53,6 +53,11 @@ class Heard:
         """The radar of a window: values (t, c, h, w) [dB], NaN where missing, on dates of its own."""
         return Radar(self._radar.read(window)[0], self._radar.info.times, self._radar.info.bands)
 
+    def keep_open(self, handles: int) -> None:
+        """Keep at most ``handles`` files of either open between windows."""
+        self._stack.keep_open(handles)
+        self._radar.keep_open(handles)
+
     def __enter__(self) -> Self:
         """This stack."""
         return self

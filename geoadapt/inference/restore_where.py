@@ -35,6 +35,9 @@ class Stack(Protocol):
     def read(self, window: Window | None = None) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Values (t, c, h, w), NaN where missing, and what is clear (t, h, w)."""
 
+    def keep_open(self, handles: int) -> None:
+        """Keep at most ``handles`` files open between windows."""
+
     def __enter__(self) -> Self: ...
 
     def __exit__(

@@ -76,6 +76,20 @@ def test_few_handles_give_the_same_pixels(mixed: Path) -> None:
         few.close()
 
 
+def test_a_series_that_keeps_no_file_open_gives_the_same_pixels(mixed: Path) -> None:
+    with open_series(mixed, duplicates="mosaic") as series:
+        window = Window(5, 6, 20, 30)
+        before = series.read(window)
+        assert series._reader._open
+        series.keep_open(0)
+        assert not series._reader._open
+        again, other = series.read(window), series.reopened()
+        np.testing.assert_array_equal(again[0], before[0])
+        np.testing.assert_array_equal(again[1], before[1])
+        np.testing.assert_array_equal(other.read(window)[0], before[0])
+        assert not series._reader._open and not other._reader._open
+
+
 def test_windows_that_leave_the_grid_are_refused(series: SeriesSource) -> None:
     with pytest.raises(GeoadaptError, match="leaves the grid of 64 × 48 px"):
         series.read(Window(0, 40, 10, 10))

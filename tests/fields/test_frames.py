@@ -99,6 +99,8 @@ def test_masking_hides_whatever_stood_where_nothing_is_valid() -> None:
     poisoned = replace(given, values=torch.where(given.valid, given.values, torch.nan))  # type: ignore[arg-type]
     assert torch.equal(masked(poisoned).values, torch.where(given.valid, given.values, 0.0))  # type: ignore[arg-type]
     assert masked(replace(given, valid=None)).values is given.values
+    once = masked(poisoned)
+    assert masked(once) is once, "what is masked is not copied"
 
 
 def test_of_a_long_series_the_dates_nearest_in_time_are_looked_at() -> None:

@@ -39,6 +39,7 @@ class ArrayStack:
         fail_at: int | None = None,
     ) -> None:
         self.values, self.clear, self.windows, self._fail_at = values, clear, list[Window](), fail_at
+        self.kept_open: int | None = None
         t, c, h, w = values.shape
         self.info = SeriesInfo(
             name,
@@ -63,6 +64,9 @@ class ArrayStack:
             slice(window.col, window.col + window.width),
         )
         return self.values[..., rows, cols].copy(), self.clear[..., rows, cols].copy()
+
+    def keep_open(self, handles: int) -> None:
+        self.kept_open = handles
 
     def close(self) -> None:
         pass

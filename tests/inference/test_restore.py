@@ -72,6 +72,7 @@ def test_blocks_give_what_the_whole_gives_on_every_pixel(tmp_path: Path, how: Me
     run(source, tmp_path / "whole", how, WHOLE)
     blocks, whole = cube(tmp_path / "blocks"), cube(tmp_path / "whole")
     assert set(blocks) == set(whole)
+    assert source.kept_open == (0 if how.learned else None), "where windows overlap no file stays open"
     for name in whole:
         assert np.array_equal(blocks[name], whole[name]), name
     for path in sorted((tmp_path / "whole").glob("*.tif")):
