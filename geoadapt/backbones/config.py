@@ -74,6 +74,9 @@ class PrestoConfig:
     """Whether the encoder is told latitude and longitude, where they are known; in its pre-training it always was."""
     pixels: int = 4096
     """How many pixels are computed at a time; it bounds the memory and changes nothing else."""
+    stride: int = 1
+    """Of every square of so many pixels a side only the middle one is encoded, at the square of that less time: enough
+    for what is asked of whole images."""
     response: str = "none"
     """``adjust`` brings what another sensor saw to the bands of the pre-training; ``none`` takes it as it is."""
 
@@ -81,6 +84,8 @@ class PrestoConfig:
         check_response(self.response)
         if self.pixels < 1:
             raise GeoadaptError("backbone.pixels", f"{self.pixels}", "choose 1 or more, such as 4096")
+        if self.stride < 1:
+            raise GeoadaptError("backbone.stride", f"{self.stride}", "choose 1 for every pixel, or more")
 
 
 DL_L8S2_UV_CHANNELS: dict[str, tuple[str, ...]] = {

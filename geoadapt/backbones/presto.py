@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from geoadapt.backbones.base import BackboneSpec, Features, State
 from geoadapt.backbones.config import PrestoConfig
 from geoadapt.backbones.galileo_tokens import Packing
-from geoadapt.backbones.presto_inputs import GROUPS, INPUTS, MISSING, UNITS, PixelSeries, read_pixels
+from geoadapt.backbones.presto_inputs import GROUPS, INPUTS, MISSING, UNITS, PixelSeries, read_pixels, thinned
 from geoadapt.backbones.presto_tokens import CHANNEL, EncodingTable, Tokens
 from geoadapt.backbones.prithvi_eo_layers import Block
 from geoadapt.backbones.weights import (
@@ -59,7 +59,7 @@ class Presto(EncodingTable):
             required={},
             units=UNITS,
             widths=(WIDTH,),
-            strides=(1,),
+            strides=(config.stride,),
             blocks=DEPTH,
             targets={
                 "attention": r"blocks\.{block}\.attn\.(qkv|proj)",
@@ -71,7 +71,7 @@ class Presto(EncodingTable):
 
     def forward(self, batch: Batch) -> Features:
         """Features of a batch, ``pixels`` of the configuration at a time; raises as ``read_pixels`` does."""
-        series, size = read_pixels(batch, location=self.settings.location)
+        series, size = read_pixels(thinned(batch, self.settings.stride), location=self.settings.location)
         made = [self._bounded(self.embed, part, len(series)) for part in series.parts(self.settings.pixels)]
         return self._features(torch.cat(made), size)
 
@@ -114,7 +114,7 @@ class Presto(EncodingTable):
 
     def lower(self, batch: Batch, block: int) -> State:
         """Tokens (b, h · w, n, d) after the first ``block`` blocks, 0 where hidden; raises as ``forward`` does."""
-        series, size = read_pixels(batch, location=self.settings.location)
+        series, size = read_pixels(thinned(batch, self.settings.stride), location=self.settings.location)
         tokens = self.tokens(series)
         state = State((), _by_sample(tokens.x, size), _by_sample(tokens.seen, size), size[1:])
         return self._advance(state, 0, block)

@@ -7,7 +7,7 @@ Groups that are not there are left out.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from geoadapt.backbones.told import months, unit_vector, vegetation_index
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.types import Batch, Field, LatLonGrid, ProjectedGrid
 
-__all__ = ["GROUPS", "INPUTS", "MAX_DATES", "MISSING", "UNITS", "Group", "PixelSeries", "read_pixels"]
+__all__ = ["GROUPS", "INPUTS", "MAX_DATES", "MISSING", "UNITS", "Group", "PixelSeries", "read_pixels", "thinned"]
 
 MAX_DATES = 24
 MISSING = len(LANDCOVER)
@@ -139,6 +139,32 @@ def read_pixels(batch: Batch, *, location: bool = True) -> tuple[PixelSeries, tu
     classes = None if cover is None else _classes(cover, size, t)
     told = months(lead).repeat_interleave(height * width, 0)
     return PixelSeries(values, told, visible, classes, _place(lead, size) if location else None), size
+
+
+def thinned(batch: Batch, stride: int) -> Batch:
+    """The middle pixel of every square of ``stride`` px, at an edge the last there is; one cell stays one cell."""
+    if stride == 1:
+        return batch
+    return Batch({name: _thinned(given, stride) for name, given in batch.inputs.items()}, where=batch.where)
+
+
+def _thinned(given: Field, stride: int) -> Field:
+    height, width = given.values.shape[-2:]
+    if height == width == 1:
+        return given
+    rows, cols = (
+        (torch.arange(-(-n // stride), device=given.values.device) * stride + stride // 2).clamp(max=n - 1)
+        for n in (height, width)
+    )
+    grid = given.grid
+    if isinstance(grid, LatLonGrid):
+        grid = LatLonGrid(grid.latitude[rows], grid.longitude[cols])
+
+    def pick(values: Tensor) -> Tensor:
+        return values.index_select(-2, rows).index_select(-1, cols)
+
+    valid = None if given.valid is None else pick(given.valid)
+    return replace(given, values=pick(given.values), valid=valid, grid=grid)
 
 
 def _check(name: str, given: Field, size: tuple[int, int, int], dates: int) -> None:

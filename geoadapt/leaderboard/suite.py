@@ -70,7 +70,7 @@ class Pair:
         words = [*plan.words, *own, f"backbone={entry.backbone}", f"adapter={entry.adapter}"]
         words += [f"head={entry.head}"] if entry.head else []
         words += ["backbone.random_weights=true", f"backbone.seed={seed}"] if entry.random else []
-        words += entry.words
+        words += [*entry.words, *entry.words_on.get(self.run.key, ())]
         words += [f"train.{key}={value!r}" for key, value in chosen.items()]
         return [*(_filled(word, fill) for word in [*words, *plan.more]), f"seed={seed}"]
 

@@ -68,6 +68,8 @@ class SuiteEntry:
     """The control: the same with weights drawn from the run's seed."""
     words: list[str] = field(default_factory=list)
     """After those of the data set, such as ``backbone.patch_size=8``."""
+    words_on: dict[str, list[str]] = field(default_factory=dict)
+    """Data set → words that are said there alone, last."""
     tasks: list[str] = field(default_factory=list)
     """Those that it is entered for; empty = all."""
     datasets: list[str] = field(default_factory=list)
@@ -189,6 +191,11 @@ def _entry(told: Any, suite: Suite, where: str) -> SuiteEntry:
         raise GeoadaptError(f"{where}.adapter", f"'{entry.adapter}' is unknown", nearest(entry.adapter, ADAPTERS))
     for name in entry.datasets:
         suite.dataset(name, f"{where}.datasets")
+    for name in entry.words_on:
+        if suite.dataset(name, f"{where}.words_on").of:
+            raise GeoadaptError(
+                f"{where}.words_on", f"'{name}' has no runs of its own", "name the data set that it looks at"
+            )
     tasks = {dataset.task for dataset in suite.datasets.values()}
     for name in entry.tasks:
         if name not in tasks:

@@ -24,8 +24,8 @@ CLOSE = {"atol": 1e-5, "rtol": 1e-4}
 
 
 @lru_cache(maxsize=8)
-def presto(location: bool = True, pixels: int = 4096, seed: int = 0) -> Presto:
-    return build(PrestoConfig(random_weights=True, location=location, pixels=pixels, seed=seed))
+def presto(location: bool = True, pixels: int = 4096, seed: int = 0, stride: int = 1) -> Presto:
+    return build(PrestoConfig(random_weights=True, location=location, pixels=pixels, seed=seed, stride=stride))
 
 
 def drawn(channels: tuple[str, ...], b: int = 1, t: int = 2, h: int = 3, w: int = 4, seed: int = 0) -> Field:
@@ -77,6 +77,33 @@ def test_every_pixel_is_a_series_of_its_own() -> None:
 def test_how_many_pixels_go_together_changes_nothing(pixels: int) -> None:
     field = some_valid(optical(2))
     torch.testing.assert_close(last(presto(pixels=pixels), field), last(presto(), field), **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("stride", "rows", "cols"), [(2, [1, 3, 4], [1, 3, 5, 6]), (3, [1, 4], [1, 4, 6]), (9, [4], [4])]
+)
+def test_a_stride_encodes_the_middle_pixel_of_every_square(stride: int, rows: list[int], cols: list[int]) -> None:
+    whole, radar = some_valid(optical(2, 2, 5, 7)), drawn(INPUTS["sar"], 2, 2, 5, 7)
+    grid = LatLonGrid(torch.linspace(50, 46, 5), torch.linspace(5, 11, 7))
+    given = replace(whole, grid=grid)
+    every, few = last(presto(), given, sar=radar), presto(stride=stride)(Batch({"optical": given, "sar": radar}))
+    torch.testing.assert_close(few.maps[0], every[..., rows, :][..., cols], **CLOSE)
+    assert few.strides == presto(stride=stride).spec.strides == (stride,)
+
+
+def test_a_stride_serves_one_cell_of_weather_and_the_cache_too() -> None:
+    fields = {"optical": optical(1, 2, 6, 6), "era5": drawn(INPUTS["era5"], 1, 2, 1, 1)}
+    model = presto(stride=4)
+    assert isinstance(model, SplitBackbone)
+    whole = model(Batch(fields)).maps[0]
+    assert tuple(whole.shape) == (1, 1, 128, 2, 2)
+    again = model.upper(model.lower(Batch(fields), 1), 1).maps[0]
+    torch.testing.assert_close(again, whole, **CLOSE)
+
+
+def test_a_stride_below_one_is_an_error() -> None:
+    with pytest.raises(GeoadaptError, match="backbone.stride"):
+        PrestoConfig(stride=0)
 
 
 def test_in_training_pixels_in_parts_give_the_same_gradients() -> None:

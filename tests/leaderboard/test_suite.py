@@ -48,6 +48,13 @@ def test_the_words_of_a_run_go_from_the_suite_to_the_entry_to_what_was_typed(tmp
     ]
 
 
+def test_words_of_one_data_set_alone_come_last(tmp_path: Path) -> None:
+    made = plan(tmp_path, entries=[{"backbone": "small_eo", "words": ["x=1"], "words_on": {"removal": ["x=2"]}}])
+    clouds, removal = (pair.words(made, tmp_path, 0) for pair in pairs_of(made))
+    assert [word for word in clouds if word.startswith("x=")] == ["x=1"]
+    assert [word for word in removal if word.startswith("x=")] == ["x=1", "x=2"]
+
+
 def test_the_folder_of_the_data_is_the_environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GEOADAPT_DATA", "/archive")
     made = plan(tmp_path, words=["data.root={data}/x"])
@@ -97,6 +104,7 @@ def test_a_control_is_brought_along_by_the_first_entry_that_may(tmp_path: Path) 
         ({"runs": {**SUITE["runs"], "cluods": {}}}, [], "did you mean 'clouds'"),
         ({"entries": [{"backbone": "small_eo", "adapter": "lorra"}]}, [], "did you mean 'lora'"),
         ({"entries": [{"backbone": "small_eo", "tasks": ["forecasting"]}]}, [], "is the task of no data set"),
+        ({"entries": [{"backbone": "a", "words_on": {"cloud": []}}]}, [], "did you mean 'clouds'"),
         ({"entries": [{"backbone": "a"}, {"backbone": "a"}]}, [], "a \\+ none stands there twice"),
         ({"controls": [{"name": "r", "control": {}, "beside": ["small_eo + loro"]}]}, [], "is no entry"),
         ({"controls": [{"name": "r", "control": {}, "regime": "peft"}]}, [], "write none for a rule"),
