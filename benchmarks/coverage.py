@@ -61,6 +61,8 @@ UNEVEN: tuple[tuple[int, float, float], ...] = ((4, 0.0, WIDE), (4, 3.0, WIDE), 
 """Data sets, their distance, and how unlike their spreads are."""
 MANY = 40_000
 """Seeds from which the truth is taken."""
+WANTED = (0.85, 0.95)
+"""How often a 90 % interval should hold the truth."""
 TOGETHER = 5
 """Studies with data sets of the same level and spread."""
 
@@ -148,12 +150,20 @@ def main(words: Sequence[str] | None = None) -> int:
         "| difference of two | studies without a failure | ours where one was seen |"
     )
     print("| -- | --: | --: | --: | --: | --: | --: | --: | --: |")
+    all_shares = []
     for shape in SHAPES:
         for datasets, apart, spread in (*CASES, *(UNEVEN if shape in ("normal", "one run in ten fails") else ())):
             found = study(shape, datasets, given.studies, apart=apart, spread=spread, runs=given.runs)
+            all_shares.append((found.score, found.plain, found.difference))
             shares = (found.score, found.plain, found.difference, found.unseen, found.seen)
             told = " | ".join("–" if np.isnan(share) else f"{100 * share:.0f} %" for share in shares)
             print(f"| {shape} | {datasets} | {apart:g} | x {np.exp(2 * spread):.2g} | {told} |", flush=True)
+    means, low, high = np.mean(all_shares, 0), np.min(all_shares, 0), np.max(all_shares, 0)
+    inside = np.sum((np.array(all_shares) >= WANTED[0]) & (np.array(all_shares) <= WANTED[1]), 0)
+    print(f"\nOf {len(all_shares)} cells, and how many lie within {100 * WANTED[0]:.0f} to {100 * WANTED[1]:.0f} %:")
+    for place, name in enumerate(("ours", "plain percentiles", "difference of two")):
+        told = f"{100 * means[place]:.1f} % on average, {100 * low[place]:.0f} to {100 * high[place]:.0f} %"
+        print(f"  {name}: {told}, {inside[place]} within")
     return 0
 
 
