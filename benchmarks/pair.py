@@ -35,6 +35,7 @@ from geoadapt.baselines.composites import COMPOSITES, build_composite
 from geoadapt.baselines.dl_l8s2_uv import published_unet
 from geoadapt.bundle.card import read_card
 from geoadapt.bundle.load import load_bundle
+from geoadapt.bundle.restorer import restorer_inputs
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS
 from geoadapt.fields.composite import fill
@@ -49,7 +50,6 @@ from geoadapt.metrics.restoration_compare import compare_restorations
 from geoadapt.model import build_model
 from geoadapt.registry import build
 from geoadapt.restorer import AdaptedRestorer, Seeing
-from geoadapt.restorer_bundle import restorer_inputs
 from geoadapt.shipped import shipped_bundle, shipped_weights
 
 Floats = NDArray[np.floating]

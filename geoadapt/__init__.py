@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from geoadapt.errors import GeoadaptError
 
 if TYPE_CHECKING:
+    from geoadapt.bundle.forecaster import load_forecaster
     from geoadapt.cli.compose import compose
     from geoadapt.cli.train import train
     from geoadapt.cubes.inspect import inspect
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from geoadapt.cubes.scene import open_scene
     from geoadapt.cubes.series import open_series
     from geoadapt.cubes.weather import open_weather
-    from geoadapt.forecast_bundle import load_forecaster
     from geoadapt.inference.cube import load_bundle
     from geoadapt.inference.forecast import forecast
     from geoadapt.inference.predict import predict
@@ -65,7 +65,7 @@ _HOMES = {
     "forecast": "geoadapt.inference.forecast",
     "inspect": "geoadapt.cubes.inspect",
     "load_bundle": "geoadapt.inference.cube",
-    "load_forecaster": "geoadapt.forecast_bundle",
+    "load_forecaster": "geoadapt.bundle.forecaster",
     "open_cube": "geoadapt.cubes.open",
     "open_scene": "geoadapt.cubes.scene",
     "open_series": "geoadapt.cubes.series",

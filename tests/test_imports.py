@@ -34,8 +34,6 @@ HOUSE = (
         "forecaster",
         "restorer",
         "bundle",
-        "forecast_bundle",
-        "restorer_bundle",
         "tasks",
         "config",
         "inference",

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 
 from geoadapt.adapters.config import HeadOnlyConfig
 from geoadapt.backbones.config import SmallWxConfig
+from geoadapt.bundle.forecaster import forecast_inputs
 from geoadapt.fields.history import History, forecast_batch
-from geoadapt.forecast_bundle import forecast_inputs
 from geoadapt.forecaster import AdaptedForecaster, Stepping
 from geoadapt.heads.config import LinearConfig
 from geoadapt.inference.config import ForecastConfig

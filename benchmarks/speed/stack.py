@@ -30,6 +30,7 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window as RasterWindow
 from torch import nn
 
+from geoadapt.bundle.restorer import load_restorer
 from geoadapt.config import InferConfig
 from geoadapt.cubes.series import open_series
 from geoadapt.fields.restorer import Restored
@@ -37,7 +38,6 @@ from geoadapt.fields.types import Batch
 from geoadapt.inference.restore import StackJob, restore_stack
 from geoadapt.inference.restore_method import Method, composite_method, model_method
 from geoadapt.io.windows import blocks
-from geoadapt.restorer_bundle import load_restorer
 
 BANDS = ("blue", "green", "red", "nir", "swir16", "swir22")
 DATES, TILE, TEXTURE = 40, 256, 512

@@ -118,7 +118,7 @@ def _forecast(
 
 
 def _load(request: Request, bundles: Sequence[Path], runtime: RuntimeConfig) -> tuple[list[Forecaster], str]:
-    from geoadapt.forecast_bundle import load_forecaster
+    from geoadapt.bundle.forecaster import load_forecaster
     from geoadapt.inference.machine import choose_device, use_threads
 
     device = choose_device(runtime.device)

@@ -151,7 +151,7 @@ def _method(asked: _Asked, device: str) -> Method:
 
     if asked.bundle is None:
         return composite_method(asked.method)
-    from geoadapt.restorer_bundle import load_restorer
+    from geoadapt.bundle.restorer import load_restorer
 
     flags = asked.request.flags
     allow = "--allow-mismatch" in flags
@@ -229,7 +229,7 @@ def _dry_run(asked: _Asked) -> int:
         method = composite_method(asked.method)
     else:
         from geoadapt.bundle.card import read_card
-        from geoadapt.restorer_bundle import radar_of_card
+        from geoadapt.bundle.restorer import radar_of_card
 
         card, digest = read_card(asked.bundle)
         method = Method(card.name, _unbuilt, digest, card.channels, radar=radar_of_card(card))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from geoadapt.bundle.forecaster import BundledForecaster
 from geoadapt.cubes.latlon_box import part_of
 from geoadapt.cubes.variables import split_channel
 from geoadapt.cubes.weather import open_weather
@@ -17,7 +18,6 @@ from geoadapt.errors import GeoadaptError
 from geoadapt.fields.archive import history_of
 from geoadapt.fields.forecaster import Forecaster
 from geoadapt.fields.history import History
-from geoadapt.forecast_bundle import BundledForecaster
 
 __all__ = ["history_for"]
 

@@ -5,13 +5,14 @@ In: what a module gives, and the batch it was given. Out: a loss; scores from su
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor
 
 from geoadapt.fields.types import Batch
 
-__all__ = ["Tally", "Task"]
+__all__ = ["Tally", "Task", "TaskOf"]
 
 
 class Tally(Protocol):
@@ -47,3 +48,33 @@ class Task(Protocol):
 
     def tally(self) -> Tally:
         """An empty one."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOf:
+    """A task that is another one in all that a subclass does not say anew."""
+
+    task: Task
+
+    @property
+    def name(self) -> str:
+        """That of the task."""
+        return self.task.name
+
+    @property
+    def monitor(self) -> str:
+        """That of the task."""
+        return self.task.monitor
+
+    @property
+    def mode(self) -> str:
+        """That of the task."""
+        return self.task.mode
+
+    def loss(self, output: Any, batch: Batch) -> Tensor:
+        """That of the task."""
+        return self.task.loss(output, batch)
+
+    def tally(self) -> Tally:
+        """That of the task."""
+        return self.task.tally()

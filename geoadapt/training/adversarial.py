@@ -25,7 +25,8 @@ from geoadapt.fields.loaders import Loaders
 from geoadapt.fields.tanh import REFLECTANCE
 from geoadapt.fields.types import Batch, Field
 from geoadapt.restorer import AdaptedRestorer
-from geoadapt.tasks.cloud_removal import CloudRemoval, RemovalTally
+from geoadapt.tasks.base import TaskOf
+from geoadapt.tasks.cloud_removal import CloudRemoval
 from geoadapt.tasks.processes import world
 from geoadapt.training.fit_types import FitResult, ParameterGroup
 from geoadapt.training.loop import fit
@@ -166,25 +167,8 @@ class Duel(nn.Module):
 
 
 @dataclass(frozen=True, slots=True)
-class Adversarial:
+class Adversarial(TaskOf):
     """The generator's task: its loss is PMAA's, what chooses its weights the usual error on hidden pixels."""
-
-    task: CloudRemoval
-
-    @property
-    def name(self) -> str:
-        """That of the task."""
-        return self.task.name
-
-    @property
-    def monitor(self) -> str:
-        """That of the task."""
-        return self.task.monitor
-
-    @property
-    def mode(self) -> str:
-        """That of the task."""
-        return self.task.mode
 
     def loss(self, output: Made, batch: Batch) -> Tensor:
         """The adversary's opinion, 100 times the absolute error, and cloud masks unlike those that are taught."""
@@ -193,10 +177,6 @@ class Adversarial:
         if not output.images:
             return loss
         return loss + L1_AUX * auxiliary(output.images, output.truth_of_images, output.known_of_images)
-
-    def tally(self) -> RemovalTally:
-        """That of the task."""
-        return self.task.tally()
 
 
 def check_adversarial(job: JobConfig) -> None:

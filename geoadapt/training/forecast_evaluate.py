@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from geoadapt.bundle.forecaster import load_forecast_baselines, load_forecaster
 from geoadapt.config import RuntimeConfig
 from geoadapt.cubes.weather import open_weather
 from geoadapt.fields.weather_config import WeatherConfig
-from geoadapt.forecast_bundle import load_forecast_baselines, load_forecaster
 from geoadapt.inference.archives import history_for
 from geoadapt.inference.machine import choose_device, use_threads
 from geoadapt.io.paths import as_path

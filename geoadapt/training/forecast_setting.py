@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from geoadapt.adapters.attach import probe
+from geoadapt.bundle.forecaster import forecast_inputs
 from geoadapt.config import JobConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS
@@ -22,7 +23,6 @@ from geoadapt.fields.forecast_loaders import forecast_loaders
 from geoadapt.fields.history import History, forecast_batch
 from geoadapt.fields.loaders import Loaders
 from geoadapt.fields.weather import WeatherData
-from geoadapt.forecast_bundle import forecast_inputs
 from geoadapt.forecaster import AdaptedForecaster, Stepping
 from geoadapt.metrics.weights import Box
 from geoadapt.model import build_model

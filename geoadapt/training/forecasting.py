@@ -6,20 +6,19 @@ In: a ForecastSetting. Out: the parts of a run that ``training.run`` puts togeth
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from geoadapt.bundle.card import BundleCard
+from geoadapt.bundle.forecaster import STANDARD, standard_settings
 from geoadapt.bundle.save import save_bundle
-from geoadapt.forecast_bundle import STANDARD, standard_settings
 from geoadapt.forecaster import AdaptedForecaster
 from geoadapt.training.card import card_of, note_of
 from geoadapt.training.fit_types import FitResult
 from geoadapt.training.forecast_controls import CONTROLS, ForecastEntry, choose_controls
 from geoadapt.training.forecast_page import ForecastStory, write_forecast_page
 from geoadapt.training.forecast_setting import ForecastSetting, fit_forecaster, loaders_for, prepare
-from geoadapt.training.kinds import Kind
+from geoadapt.training.kinds import Kind, carried, told_of_run
 from geoadapt.training.results import MODEL
 from geoadapt.training.verification import VerifiedEntries, pictures, summarise_forecasts, verify_entries
 
@@ -60,7 +59,7 @@ def _store(
     for entry in entries.values():
         if isinstance(entry.stored, AdaptedForecaster) and not entry.stored.model.attached.merged:
             entry.stored.model.attached.merge()
-    stored = {name: entry.stored for name, entry in entries.items() if entry.stored is not None}
+    stored, _ = carried(entries)
     card = _card(setting, made, metrics, command, entries)
     return save_bundle(folder, made.model, card, stored, {STANDARD: made.standard.state_dict()})
 
@@ -96,7 +95,7 @@ def _described(setting: ForecastSetting, made: AdaptedForecaster, entries: Entri
         "longitude": [float(v) for v in history.longitude],
         "static_channels": list(history.static_channels),
         "standard": standard_settings(made.standard),
-        "baselines": {name: entry.settings for name, entry in entries.items() if entry.stored is not None},
+        "baselines": carried(entries)[1],
     }
 
 
@@ -116,11 +115,7 @@ def _page(
         leads_hours=found.leads,
         entries={who: entry.note for who, entry in entries.items()},
         metrics=metrics,
-        data=setting.data.note,
-        simulated=setting.data.simulated,
-        command=command,
-        config=asdict(job),
-        curves=run_dir / "curves.csv",
+        **told_of_run(setting, command, run_dir),
         **pictures(found, history),
     )
     return write_forecast_page(run_dir / "report.html", story)

@@ -6,7 +6,7 @@ In: a task's name. Out: the functions that ``training.run`` calls one after the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from geoadapt.config import JobConfig
 from geoadapt.training.feeding import MakeLoaders
 from geoadapt.training.fit_types import FitResult
 
-__all__ = ["KINDS", "Kind", "kind_of"]
+__all__ = ["KINDS", "Kind", "carried", "kind_of", "told_of_run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,23 @@ KINDS: dict[str, str] = {
     "regression": "geoadapt.training.labelled",
     "segmentation": "geoadapt.training.labelled",
 }
+
+
+def carried(entries: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The controls that a bundle carries, and their settings as its card tells them, by name."""
+    kept = {name: entry for name, entry in entries.items() if entry.stored is not None}
+    return {name: entry.stored for name, entry in kept.items()}, {name: e.settings for name, e in kept.items()}
+
+
+def told_of_run(setting: Any, command: str, run_dir: Path) -> dict[str, Any]:
+    """What every page tells of its run: data, command, configuration, and where the curves of the fit are."""
+    return {
+        "data": setting.data.note,
+        "simulated": setting.data.simulated,
+        "command": command,
+        "config": asdict(setting.job),
+        "curves": run_dir / "curves.csv",
+    }
 
 
 def kind_of(task: str) -> Kind:

@@ -13,7 +13,7 @@ from geoadapt.bundle.save import save_bundle
 from geoadapt.model import AdaptedModel
 from geoadapt.training.card import card_of, note_of
 from geoadapt.training.fit_types import FitResult
-from geoadapt.training.kinds import Kind
+from geoadapt.training.kinds import Kind, carried, told_of_run
 from geoadapt.training.labelled_controls import CONTROLS, LabelledEntry, choose_controls
 from geoadapt.training.labelled_page import LabelledStory, write_labelled_page
 from geoadapt.training.labelled_scoring import LabelledScores, Scored, score_samples, summarise_samples
@@ -58,7 +58,7 @@ def _store(
     folder: Path,
 ) -> Path:
     data, targets = setting.data, setting.targets
-    stored = {name: entry.stored for name, entry in entries.items() if entry.stored is not None}
+    stored, _ = carried(entries)
     card = card_of(
         setting.job,
         made,
@@ -76,7 +76,7 @@ def _store(
             "layout": asdict(data.layout),
             "batch": setting.job.train.batch,
             "licence": data.licence,
-            "baselines": {name: entry.settings for name, entry in entries.items() if entry.stored is not None},
+            "baselines": carried(entries)[1],
         },
     )
     return save_bundle(folder, made, card, stored)
@@ -96,14 +96,10 @@ def _page(
         channels=setting.channels,
         entries={who: entry.note for who, entry in entries.items()},
         metrics=metrics,
-        data=setting.data.note,
-        simulated=setting.data.simulated,
-        command=command,
-        config=asdict(job),
-        curves=run_dir / "curves.csv",
         found=found,
         task=setting.task,
         target=setting.data.target,
+        **told_of_run(setting, command, run_dir),
     )
     return write_labelled_page(run_dir / "report.html", story)
 

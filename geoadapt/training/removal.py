@@ -10,14 +10,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from geoadapt.bundle.card import BundleCard
+from geoadapt.bundle.restorer import CALIBRATION
 from geoadapt.bundle.save import save_bundle
 from geoadapt.restorer import AdaptedRestorer
-from geoadapt.restorer_bundle import CALIBRATION
 from geoadapt.tasks.config import REMOVAL_ASKED
 from geoadapt.training.calibration import left_out
 from geoadapt.training.card import card_of, note_of
 from geoadapt.training.fit_types import FitResult
-from geoadapt.training.kinds import Kind
+from geoadapt.training.kinds import Kind, carried, told_of_run
 from geoadapt.training.removal_controls import CONTROLS, RemovalEntry, choose_controls
 from geoadapt.training.removal_page import write_removal_page
 from geoadapt.training.removal_samples import eight_bits
@@ -61,7 +61,7 @@ def _store(
     entries: Entries,
     folder: Path,
 ) -> Path:
-    stored = {name: entry.stored for name, entry in entries.items() if entry.stored is not None}
+    stored, _ = carried(entries)
     card = _card(setting, made, metrics, command, entries)
     return save_bundle(folder, made.model, card, stored, {CALIBRATION: {"factor": made.factor}})
 
@@ -83,7 +83,7 @@ def _card(
         removal={
             **asdict(made.seeing),
             **{name: getattr(job.task, name) for name in REMOVAL_ASKED},
-            "baselines": {name: entry.settings for name, entry in entries.items() if entry.stored is not None},
+            "baselines": carried(entries)[1],
         },
     )
 
@@ -102,11 +102,7 @@ def _page(
         metrics,
         title=f"Cloud removal: {job.backbone.name} with {job.adapter.name}",
         entries={who: entry.note for who, entry in entries.items()},
-        data=setting.data.note,
-        simulated=setting.data.simulated,
-        command=command,
-        config=asdict(job),
-        curves=run_dir / "curves.csv",
+        **told_of_run(setting, command, run_dir),
     )
     return write_removal_page(run_dir / "report.html", story)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from geoadapt.baselines.composites import COMPOSITES, build_composite
+from geoadapt.bundle.restorer import BundledRestorer, load_restorer, load_restorer_baselines
 from geoadapt.config import RuntimeConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS
@@ -19,7 +20,6 @@ from geoadapt.fields.restorer import Restorer
 from geoadapt.fields.series import Series, SeriesData
 from geoadapt.inference.machine import choose_device, use_threads
 from geoadapt.registry import build
-from geoadapt.restorer_bundle import BundledRestorer, load_restorer, load_restorer_baselines
 from geoadapt.tasks.config import CloudRemovalConfig
 from geoadapt.training.removal_page import write_removal_page
 from geoadapt.training.removal_samples import (

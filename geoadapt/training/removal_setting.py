@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 
 from geoadapt.adapters.attach import probe
 from geoadapt.backbones.base import BackboneSpec
+from geoadapt.bundle.restorer import restorer_inputs
 from geoadapt.config import JobConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS
@@ -28,7 +29,6 @@ from geoadapt.fields.series import Sample, SeriesData, series_batch
 from geoadapt.model import build_model
 from geoadapt.registry import build
 from geoadapt.restorer import AdaptedRestorer, Seeing
-from geoadapt.restorer_bundle import restorer_inputs
 from geoadapt.tasks import TASKS
 from geoadapt.tasks.cloud_removal import CloudRemoval, asked
 from geoadapt.tasks.processes import rank, world

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 from geoadapt.bundle.card import BundleCard
@@ -18,7 +17,7 @@ from geoadapt.training.card import card_of, note_of
 from geoadapt.training.controls import CONTROLS, Control, choose_controls
 from geoadapt.training.feeding import fed
 from geoadapt.training.fit_types import FitResult
-from geoadapt.training.kinds import Kind
+from geoadapt.training.kinds import Kind, told_of_run
 from geoadapt.training.page import RunStory, write_page
 from geoadapt.training.results import MODEL, summarise
 from geoadapt.training.scoring import SceneScore, module_scorer, score_scenes
@@ -82,11 +81,7 @@ def _page(
         scored=scored,
         metrics=metrics,
         notes={who: control.note for who, control in entries.items()},
-        data=setting.data.note,
-        simulated=setting.data.simulated,
-        command=command,
-        config=asdict(job),
-        curves=run_dir / "curves.csv",
+        **told_of_run(setting, command, run_dir),
     )
     return write_page(run_dir / "report.html", story)
 

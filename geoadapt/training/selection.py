@@ -20,7 +20,7 @@ from geoadapt.errors import GeoadaptError
 from geoadapt.fields.loaders import augmentation_of
 from geoadapt.fields.shifts import held_out
 from geoadapt.fields.types import Batch
-from geoadapt.tasks.base import Task
+from geoadapt.tasks.base import Task, TaskOf
 
 __all__ = ["ShiftedTally", "ShiftedTask", "selecting", "validation_scores"]
 
@@ -35,30 +35,10 @@ def selecting(task: Task, config: TrainConfig) -> Task:
 
 
 @dataclass(frozen=True, slots=True)
-class ShiftedTask:
+class ShiftedTask(TaskOf):
     """A task that is scored under each of several shifts; its loss is as before."""
 
-    task: Task
     shifts: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """That of the task."""
-        return self.task.name
-
-    @property
-    def monitor(self) -> str:
-        """That of the task."""
-        return self.task.monitor
-
-    @property
-    def mode(self) -> str:
-        """That of the task."""
-        return self.task.mode
-
-    def loss(self, output: Any, batch: Batch) -> Tensor:
-        """That of the task."""
-        return self.task.loss(output, batch)
 
     def tally(self) -> ShiftedTally:
         """One of the task's for each shift."""

@@ -16,9 +16,9 @@ from geoadapt.adapters.config import LoraConfig
 from geoadapt.backbones.config import SmallWxConfig
 from geoadapt.backbones.small_wx import SmallWx, build
 from geoadapt.backbones.small_wx_names import channel_codes
+from geoadapt.bundle.forecaster import forecast_inputs
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.types import Batch, Field, LatLonGrid, ProjectedGrid
-from geoadapt.forecast_bundle import forecast_inputs
 from geoadapt.heads.config import LinearConfig
 from geoadapt.heads.linear import build as build_head
 from geoadapt.training.pretrain import save_half

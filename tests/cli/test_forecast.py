@@ -24,7 +24,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).mkdir()
         (tmp_path / name / "bundle.json").write_text(str(number))
     monkeypatch.setattr(
-        "geoadapt.forecast_bundle.load_forecaster",
+        "geoadapt.bundle.forecaster.load_forecaster",
         lambda folder, device, **more: Convolved(seed=int((folder / "bundle.json").read_text())),
     )
     history = archive()

@@ -13,6 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from data_pipelines.simulate.series_dataset import series_specs, write_series
+from geoadapt.bundle.restorer import load_restorer
 from geoadapt.cli import main
 from geoadapt.config import InferConfig, job_from_plain
 from geoadapt.cubes.series import open_series
@@ -20,7 +21,6 @@ from geoadapt.fields.series import Radar, Sample, Series, series_batch
 from geoadapt.inference.restore_block import BlockJob
 from geoadapt.inference.restore_radar import open_heard
 from geoadapt.inference.restore_room import stack_room
-from geoadapt.restorer_bundle import load_restorer
 from geoadapt.training.run import train
 
 PLACES = {"train": 1, "val": 1, "test": 1}

@@ -81,7 +81,7 @@ def test_a_removal_bundle_is_run_on_the_stack(
         given.append((folder, device, more["weights"], more["allow_mismatch"]))
         return Blur(("red", "blue"))
 
-    monkeypatch.setattr("geoadapt.restorer_bundle.load_restorer", load)
+    monkeypatch.setattr("geoadapt.bundle.restorer.load_restorer", load)
     words = ["predict", "my stack", "-b", "b", "-o", "out", "--mask", "masks/*.tif", "--weights", "w", *SMALL]
     assert main([*words, "runtime.device=cpu"]) == 0
     assert given == [(Path("b"), "cpu", "w", False)]
@@ -118,7 +118,7 @@ def test_masks_are_made_by_a_cloud_bundle_in_the_same_pass(here: Path, monkeypat
 
 def test_a_bundle_masks_a_model_of_other_bands(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("geoadapt.bundle.load.load_bundle", lambda *args, **more: Bright())
-    monkeypatch.setattr("geoadapt.restorer_bundle.load_restorer", lambda *args, **more: Blur(("nir", "red")))
+    monkeypatch.setattr("geoadapt.bundle.restorer.load_restorer", lambda *args, **more: Blur(("nir", "red")))
     assert main(["predict", "my stack", "-b", "b", "--mask", "b", "-o", "out", *SMALL, "infer.zarr=false"]) == 0
     assert np.array_equal(sources(here / "out") == 1, stack().clear)
     with rasterio.open(next((here / "out").glob("*_clear.tif"))) as clear:

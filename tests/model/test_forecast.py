@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from geoadapt.adapters.config import LoraConfig
+from geoadapt.bundle.forecaster import forecast_inputs
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.forecaster import Forecaster
 from geoadapt.fields.history import History, forecast_batch
 from geoadapt.fields.types import Batch
-from geoadapt.forecast_bundle import forecast_inputs
 from geoadapt.forecaster import AdaptedForecaster, Stepping
 from geoadapt.heads.config import LinearConfig
 from geoadapt.model import build_model

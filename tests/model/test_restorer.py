@@ -10,13 +10,13 @@ import torch
 
 from geoadapt.adapters.config import HeadOnlyConfig
 from geoadapt.backbones.config import DlL8s2UvConfig, GalileoConfig
+from geoadapt.bundle.restorer import restorer_inputs
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.series import Radar, Sample, Series, series_batch
 from geoadapt.fields.types import Batch
 from geoadapt.heads.config import RemovalConfig
 from geoadapt.model import build_model
 from geoadapt.restorer import AdaptedRestorer, Seeing
-from geoadapt.restorer_bundle import restorer_inputs
 from tests.tiny import tiny_backbone
 from tests.training.small_series import CHANNELS, series
 

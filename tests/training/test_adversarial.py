@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from geoadapt.backbones.pmaa_network import teacher
+from geoadapt.bundle.restorer import load_restorer
 from geoadapt.cli import main
 from geoadapt.config import JobConfig, job_from_plain
 from geoadapt.errors import GeoadaptError
@@ -24,7 +25,6 @@ from geoadapt.fields import DATASETS
 from geoadapt.fields.series import Sample, series_batch
 from geoadapt.fields.types import Batch
 from geoadapt.registry import Entry
-from geoadapt.restorer_bundle import load_restorer
 from geoadapt.training import adversarial, removal_setting
 from geoadapt.training.adversarial import Adversarial, Duel, Made
 from geoadapt.training.removal_setting import fit_restorer, prepare, restorer_of

@@ -15,12 +15,12 @@ import pytest
 import torch
 import xarray as xr
 
+from geoadapt.bundle.forecaster import load_forecast_baselines, load_forecaster
 from geoadapt.bundle.load import load_bundle
 from geoadapt.config import FORECAST_CONTROLS, JobConfig, job_from_plain
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.forecaster import Forecaster
 from geoadapt.fields.history import forecast_batch
-from geoadapt.forecast_bundle import load_forecast_baselines, load_forecaster
 from geoadapt.tasks import TASKS
 from geoadapt.tasks.forecasting import Forecasting
 from geoadapt.training import forecasting

@@ -14,13 +14,13 @@ import torch
 from geoadapt.adapters.config import FullConfig
 from geoadapt.backbones import BACKBONES
 from geoadapt.backbones.config import GalileoConfig, SmallSeriesConfig
+from geoadapt.bundle.restorer import load_restorer
 from geoadapt.config import JobConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS
 from geoadapt.fields.series import Sample, series_batch
 from geoadapt.heads.config import ResidualConfig
 from geoadapt.registry import Entry, build
-from geoadapt.restorer_bundle import load_restorer
 from geoadapt.training.run import train
 from tests.training import small_series
 from tests.training.test_removal import job

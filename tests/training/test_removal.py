@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from geoadapt.bundle.load import load_bundle
+from geoadapt.bundle.restorer import load_restorer, load_restorer_baselines
 from geoadapt.config import REMOVAL_CONTROLS, JobConfig, job_from_plain
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS
@@ -24,7 +25,6 @@ from geoadapt.fields.series import Sample, series_batch
 from geoadapt.fields.types import Batch
 from geoadapt.heads.config import FcnConfig
 from geoadapt.registry import Entry
-from geoadapt.restorer_bundle import load_restorer, load_restorer_baselines
 from geoadapt.tasks.cloud_removal import asked
 from geoadapt.training import removal, removal_controls
 from geoadapt.training.calibration import calibrate, left_out
