@@ -6,9 +6,11 @@ In: what each holds of a batch. Out: what the batch as a whole holds. In one pro
 from __future__ import annotations
 
 import atexit
+import gc
 import logging
 import os
 from datetime import timedelta
+from importlib import import_module
 from typing import Any, TypeVar
 
 import torch
@@ -57,10 +59,21 @@ def join(device: str) -> None:
         _take_own_device()
     elif device != "cpu":
         raise GeoadaptError("runtime.device", f"'{device}' is not for several processes", "choose cpu or cuda")
+    # the defaults of its functions are the group at the time of their import, which DDP would make later than this
+    import_module("torch.distributed.nn.functional")
     dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=PATIENCE)
-    atexit.register(dist.destroy_process_group)
+    atexit.register(_leave)
     if rank() > 0:
         logging.getLogger("geoadapt").setLevel(logging.WARNING)  # the first says what all do
+
+
+def _leave() -> None:
+    """End the group with its threads: one of gloo's that still tidies up when the interpreter ends aborts the process.
+
+    They end with the group itself, so that nothing may hold it: no trainer in a cycle of references, by DDP.
+    """
+    gc.collect()
+    dist.destroy_process_group()
 
 
 def _take_own_device() -> None:

@@ -217,6 +217,34 @@ def test_two_processes_fit_what_one_does_and_the_first_alone_writes(
     assert metric(two["paint"], "test/masked_mse") == pytest.approx(metric(one["paint"], "test/masked_mse"), rel=1e-3)
 
 
+LEAVING = """
+import time
+import torch
+from geoadapt.tasks.processes import join
+class Slow:
+    def __del__(self):
+        time.sleep(1)
+join("cpu")
+fitted = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(3, 3))
+fitted(torch.ones(2, 3)).sum().backward()
+fitted.itself = fitted
+del fitted
+last = torch.ones(3)
+last.slow = Slow()
+work = torch.distributed.all_reduce(last, async_op=True)
+del last, work
+"""
+
+
+def test_processes_end_well_while_a_thread_of_the_group_still_tidies_up(tmp_path: Path) -> None:
+    """The thread that sums lets go of its tensor, here for a second, while the interpreter ends."""
+    script = tmp_path / "leaving.py"
+    script.write_text(LEAVING)
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([*TORCHRUN, str(script)], capture_output=True, text=True, timeout=120, check=False, env=env)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_shares_of_all_processes_are_the_batches_of_one() -> None:
     data, config = dataset(), TrainConfig(steps=3, batch=4, chip=32)
     whole = make_loaders(data, config, 0, start=1)
