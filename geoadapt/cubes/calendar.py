@@ -1,13 +1,12 @@
-"""Dates of a cube: those that people type, found among those that there are; and what is double, missing or unreal.
+"""Dates of a cube: those that people type, the period between two of them, and what is double, missing or out of order.
 
 In: datetime64[ns] (t,), or cftime where a calendar has other days, and ISO text. Out: a date, positions, or an error
-that says which dates there are.
+that names the first date that is wrong.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,33 +17,11 @@ from numpy.typing import NDArray
 from geoadapt.errors import GeoadaptError
 from geoadapt.words import counted
 
-__all__ = ["check_times", "moment_of", "parse_time", "period", "require_datetime64", "shown"]
+__all__ = ["check_times", "moment_of", "period", "shown"]
 
 _SHORTEST_MONTH = 27 * 86400
 _PARTIAL = re.compile(r"^\d{4}(?P<month>-\d\d)?(?P<day>-\d\d)?$")
 _ISO = re.compile(r"^(\d{1,4})(?:-(\d\d)(?:-(\d\d)(?:[T ](\d\d)(?::(\d\d)(?::(\d\d))?)?)?)?)?(?:Z|\.0*)?$")
-
-
-def parse_time(text: object, times: Sequence[Any] | NDArray[Any]) -> np.datetime64:
-    """The date among ``times`` (t,) that ISO ``text`` names, with or without Z or an offset, which is taken off.
-
-    Raises GeoadaptError with the range that there is, where the text is no date, or the date is not among them.
-    """
-    known = np.asarray(times)
-    if known.dtype.kind != "M":
-        _refuse_calendar(known, "date")
-    moment = moment_of(text)
-    held = known.astype("datetime64[ns]")
-    if held.size == 0:
-        raise GeoadaptError(str(text), "cannot be among no dates", "is the cube empty?")
-    if (held == moment).any():
-        return moment
-    if not held.min() <= moment <= held.max():
-        raise GeoadaptError(
-            str(text), f"lies outside of the data, which reach from {shown(held.min())} to {shown(held.max())}", ""
-        )
-    before, after = held[held < moment].max(), held[held > moment].min()
-    raise GeoadaptError(str(text), "is not among the dates", f"nearest: {shown(before)} and {shown(after)}")
 
 
 def moment_of(text: object) -> np.datetime64:
@@ -112,13 +89,6 @@ def check_times(times: NDArray[Any], where: str, *, duplicates: str, gaps: str) 
     if gap is not None and gaps == "error":
         raise GeoadaptError(where, gap, "gaps='allow' keeps what there is")
     return keep, gap or ""
-
-
-def require_datetime64(times: NDArray[Any], where: str) -> NDArray[np.datetime64]:
-    """The dates, where they are of the standard calendar; else raises GeoadaptError that names the calendar."""
-    if np.asarray(times).dtype.kind != "M":
-        _refuse_calendar(times, where)
-    return np.asarray(times).astype("datetime64[ns]")
 
 
 def shown(moment: Any) -> str:
@@ -208,12 +178,3 @@ def _unsorted(times: NDArray[Any], where: str) -> GeoadaptError:
     place = int(np.argmax(_steps(times) < 0))
     told = f"{shown(times[place])} is followed by {shown(times[place + 1])}"
     return GeoadaptError(where, f"its dates are not in order: {told} (position {place + 1})", "sort the file by time")
-
-
-def _refuse_calendar(times: NDArray[Any], where: str) -> None:
-    calendar = getattr(np.asarray(times).ravel()[0], "calendar", "unknown")
-    raise GeoadaptError(
-        where,
-        f"its dates are of the calendar '{calendar}', and this needs real ones",
-        "convert them first, with xarray's convert_calendar, and say what happens to 29 February",
-    )

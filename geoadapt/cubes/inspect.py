@@ -35,6 +35,7 @@ from geoadapt.io.grib import is_grib, reads_grib
 from geoadapt.io.listing import SceneFiles
 from geoadapt.io.paths import as_path
 from geoadapt.io.raster import RasterSource
+from geoadapt.io.reason import reason
 from geoadapt.io.zarr_read import is_store, open_store
 
 __all__ = ["BandReport", "Report", "inspect"]
@@ -124,7 +125,7 @@ def _store_report(file: Path) -> Report:
                 raise
             with quiet():
                 return _raster_report(str(file))
-    said = tuple(dict.fromkeys(str(w.message).splitlines()[0] for w in caught))
+    said = tuple(dict.fromkeys(reason(w.message) for w in caught))
     return replace(report, warnings=(*report.warnings, *said))
 
 

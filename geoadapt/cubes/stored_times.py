@@ -14,6 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from geoadapt.errors import GeoadaptError
+from geoadapt.io.reason import reason
 
 __all__ = ["decode_times", "timedeltas"]
 
@@ -88,7 +89,7 @@ def _decoded(values: NDArray[Any], units: str, calendar: str, where: str) -> NDA
         found = xr.decode_cf(xr.Dataset({"time": variable}), decode_times=coder)["time"].values
     except (ValueError, OverflowError) as error:
         raise GeoadaptError(
-            where, f"its time ('{units}', calendar '{calendar}') cannot be read: {str(error).splitlines()[0]}", ""
+            where, f"its time ('{units}', calendar '{calendar}') cannot be read: {reason(error)}", ""
         ) from error
     if found.dtype.kind != "M":
         if calendar in _STANDARD:

@@ -18,7 +18,6 @@ __all__ = [
     "Variable",
     "channel_name",
     "find_variable",
-    "known_variable",
     "name_and_level",
     "near_names",
     "named_in_standard",
@@ -53,14 +52,6 @@ def named_in_standard(standard_name: str, *, on_levels: bool) -> Variable | None
     """The one variable with this CF standard name, with levels or without; None if none, or if several have it."""
     found = [VARIABLES[n] for n in _STANDARD.get(standard_name, ()) if VARIABLES[n].on_levels == on_levels]
     return found[0] if len(found) == 1 else None
-
-
-def known_variable(name: str, where: str = "variable") -> Variable:
-    """As ``find_variable``; raises GeoadaptError with the nearest known name."""
-    found = find_variable(name)
-    if found is None:
-        raise GeoadaptError(where, f"'{name}' is no variable that is known", nearest(name, _EXACT))
-    return found
 
 
 def name_and_level(name: str) -> tuple[str, float] | None:

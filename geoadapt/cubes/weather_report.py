@@ -18,6 +18,7 @@ from geoadapt.cubes.weather import cube_of
 from geoadapt.cubes.weather_files import Candidate, weather_in
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.grib import is_grib
+from geoadapt.io.reason import reason
 from geoadapt.io.zarr_read import is_zarr
 
 __all__ = ["weather_report"]
@@ -39,7 +40,7 @@ def weather_report(file: Path) -> Report | None:
             report = _stored(file, found, error)
         else:
             report = _canonical(file, found, cube)
-    said = dict.fromkeys(str(w.message).splitlines()[0] for w in caught)
+    said = dict.fromkeys(reason(w.message) for w in caught)
     return replace(report, warnings=(*report.warnings, *said))
 
 

@@ -50,8 +50,9 @@ def history_of(
 ) -> History:
     """The history of a cube's ``channels`` (None = all) in steps of ``step`` (None = the cube's own interval).
 
-    Variables without time become static fields, where ``channels`` is None or names them.
-    Raises GeoadaptError for a channel that the cube lacks, a calendar without real dates, or a step that does not fit.
+    All variables of latitude and longitude alone become static fields, whatever ``channels`` names.
+    Raises GeoadaptError for a channel that the cube lacks, or that has members or lead times, for a calendar without
+    real dates, and for a step that does not fit.
     """
     told = name or str(cube.attrs.get("source", "cube"))
     moving = channels_of(cube)
@@ -61,6 +62,10 @@ def history_of(
             raise GeoadaptError(told, f"has no '{wanted}'", nearest(wanted, moving))
     if not chosen:
         raise GeoadaptError(told, "holds no variable with dates", f"found {list(map(str, cube.data_vars))}")
+    for wanted in chosen:
+        if more := _further(cube, wanted):
+            problem = f"'{wanted}' has {more} too, beside time, level, latitude and longitude"
+            raise GeoadaptError(told, problem, f"take one {more[0]} first, with xarray's isel")
     times = _times(cube, told)
     states: States = CubeStates(cube, chosen)
     if 4 * np.prod(states.shape) < SHARE * psutil.virtual_memory().available:
@@ -114,6 +119,12 @@ def _channel(cube: xr.Dataset, channel: str) -> xr.DataArray:
     variable, level = split_channel(channel)
     part: xr.DataArray = cube[variable]
     return part if level is None else part.sel(level=level)
+
+
+def _further(cube: xr.Dataset, channel: str) -> list[str]:
+    """Dimensions that a state has no place for, such as members."""
+    known = {"time", "level", "latitude", "longitude"}
+    return [str(dim) for dim in cube[split_channel(channel)[0]].dims if dim not in known]
 
 
 def _times(cube: xr.Dataset, told: str) -> Dates:

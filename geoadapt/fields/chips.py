@@ -186,10 +186,10 @@ def _beside(start: int, length: int, size: int, limit: int, rng: np.random.Gener
 
 
 class FromStep(Sampler[int]):
-    """Samples in order, from ``start`` on: what is left of a run, whose length stays that of the whole.
+    """Numbers of samples or batches from ``start`` on: what is left of a run, whose length stays that of the whole.
 
     Lightning counts the batches of a resumed epoch from where it stopped, against the whole length.
-    Of several processes that share the samples, ``rank`` takes every ``world``-th.
+    Of several processes that share them, ``rank`` takes every ``world``-th.
     """
 
     def __init__(self, count: int, start: int = 0, world: int = 1, rank: int = 0) -> None:

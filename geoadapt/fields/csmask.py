@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from pathlib import Path
 
@@ -14,9 +13,9 @@ import numpy as np
 
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.config import CsmaskConfig
+from geoadapt.fields.roots import data_root
 from geoadapt.fields.scenes import Dataset, LabelledScene, MappedLabels, choose_test, split_blocks
 from geoadapt.io.arrays import ArraySource
-from geoadapt.io.paths import as_path
 
 __all__ = ["CHANNELS", "CLASS_TABLE", "build"]
 
@@ -29,8 +28,7 @@ SENSORS = ("sentinel2", "landsat5", "landsat7", "landsat8", "landsat9")
 
 def build(config: CsmaskConfig, seed: int = 0) -> Dataset:
     """The scenes of ``config.root``, split by scene; raises GeoadaptError where a file is not of this layout."""
-    data = os.environ.get("GEOADAPT_DATA", "../shared/data")
-    root = as_path(config.root) if config.root else Path(data) / "cloudmask" / "ukis_csmask"
+    root = data_root(config.root, "cloudmask/ukis_csmask")
     files = sorted(root.glob("*.npz"))
     if not files:
         found = sorted(p.name for p in root.iterdir())[:5] if root.is_dir() else "no such folder"

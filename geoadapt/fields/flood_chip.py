@@ -6,7 +6,6 @@ In: ``S1/*_S1Hand.tif`` (VV, VH [dB]), ``S2/*_S2Hand.tif`` (13 bands, reflectanc
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoadapt.errors import GeoadaptError
+from geoadapt.fields.roots import ASK, data_root
 from geoadapt.fields.samples import IGNORE, Labelled, Layout, Piece, SampleSet, Target
 from geoadapt.fields.samples_config import FloodChipConfig
 from geoadapt.fields.samples_split import PARTS, split_groups
 from geoadapt.io.gdal import open_dataset
-from geoadapt.io.paths import as_path
 
 __all__ = ["build"]
 
@@ -35,12 +34,10 @@ def build(config: FloodChipConfig, seed: int = 0) -> SampleSet:
 
     Raises GeoadaptError where a file is missing or not of this layout.
     """
-    data = Path(os.environ.get("GEOADAPT_DATA", "../shared/data"))
-    root = as_path(config.root) if config.root else data / "benchmark" / "sen1floods11"
+    root = data_root(config.root, "benchmark/sen1floods11")
     labels = sorted((root / "Labels").glob("*_LabelHand.tif"))
     if not labels:
-        hint = "set GEOADAPT_DATA, or data.root to the folder of the set"
-        raise GeoadaptError(root, "holds no Labels/*_LabelHand.tif", hint)
+        raise GeoadaptError(root, "holds no Labels/*_LabelHand.tif", ASK)
     made = [sample for path in labels for sample in _squares(root, path, config.block)]
     # squares are dealt out by how much water is in them, so that no part has none
     water = [_rank(sample.target) for sample in made]

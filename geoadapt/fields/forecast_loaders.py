@@ -6,14 +6,15 @@ global batch every process loads its share.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from geoadapt.errors import GeoadaptError
+from geoadapt.fields.chips import FromStep
 from geoadapt.fields.history import History, Indices, forecast_batch
 from geoadapt.fields.loaders import Loaders
 from geoadapt.fields.types import Batch
@@ -21,7 +22,7 @@ from geoadapt.fields.types import Batch
 if TYPE_CHECKING:
     from geoadapt.config import TrainConfig
 
-__all__ = ["FromBatch", "forecast_loaders"]
+__all__ = ["forecast_loaders"]
 
 
 class Drawn(Dataset[Batch]):
@@ -50,19 +51,6 @@ class Whole(Dataset[Batch]):
     def __getitem__(self, index: int) -> Batch:
         """Batch ``index``."""
         return forecast_batch(self.history, self.parts[index], self.frames, self.steps)
-
-
-class FromBatch(Sampler[int]):
-    """Numbers of batches from ``start`` on; the length stays that of the whole run, as Lightning counts it."""
-
-    def __init__(self, count: int, start: int = 0, world: int = 1, rank: int = 0) -> None:
-        self.count, self.start, self.world, self.rank = count, start, world, rank
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.start + self.rank, self.count, self.world))
-
-    def __len__(self) -> int:
-        return len(range(self.rank, self.count, self.world))
 
 
 def forecast_loaders(
@@ -106,8 +94,8 @@ def forecast_loaders(
     # every process must have a share: one that validates nothing would leave the others waiting for its sums
     whole = Whole(history, checked, frames, val_steps, min(max(config.batch, 32), len(checked) // world))
     return Loaders(
-        DataLoader(drawn, batch_size=None, sampler=FromBatch(config.steps, start), num_workers=config.workers),
-        DataLoader(whole, batch_size=None, sampler=FromBatch(len(whole.parts), 0, world, rank)),
+        DataLoader(drawn, batch_size=None, sampler=FromStep(config.steps, start), num_workers=config.workers),
+        DataLoader(whole, batch_size=None, sampler=FromStep(len(whole.parts), 0, world, rank)),
     )
 
 

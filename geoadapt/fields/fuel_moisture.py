@@ -6,7 +6,6 @@ In: ``s1_s2_era5_srtm.npy`` (n, 3, 18), ``dynamic_world.npy`` (9 = missing), ``l
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoadapt.errors import GeoadaptError
+from geoadapt.fields.roots import ASK, data_root
 from geoadapt.fields.samples import Labelled, Layout, OnDemand, Piece, SampleSet, Target
 from geoadapt.fields.samples_config import FuelMoistureConfig
-from geoadapt.io.paths import as_path
 
 __all__ = ["COLUMNS", "build"]
 
@@ -123,10 +122,9 @@ def _dates(months: NDArray[np.int64]) -> NDArray[np.datetime64]:
 
 
 def _root(config: FuelMoistureConfig) -> Path:
-    data = Path(os.environ.get("GEOADAPT_DATA", "../shared/data"))
-    root = as_path(config.root) if config.root else data / "benchmark" / "presto_fuel_moisture"
+    root = data_root(config.root, "benchmark/presto_fuel_moisture")
     if not root.is_dir():
-        raise GeoadaptError(root, "is not there", "set GEOADAPT_DATA, or data.root to the folder of the set")
+        raise GeoadaptError(root, "is not there", ASK)
     return root
 
 

@@ -7,7 +7,6 @@ of single pixels.
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,11 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from geoadapt.errors import GeoadaptError
+from geoadapt.fields.roots import ASK, data_root
 from geoadapt.fields.samples import Labelled, Layout, Piece, SampleSet, Target
 from geoadapt.fields.samples_config import ModisSamplesConfig
 from geoadapt.fields.samples_split import PARTS, split_groups
 from geoadapt.io.gdal import open_dataset
-from geoadapt.io.paths import as_path
 
 __all__ = ["build"]
 
@@ -48,8 +47,7 @@ def build(config: ModisSamplesConfig, seed: int = 0) -> SampleSet:
 
     Raises GeoadaptError where a file is missing, or a sample lies outside the rasters.
     """
-    data = Path(os.environ.get("GEOADAPT_DATA", "../shared/data"))
-    root = as_path(config.root) if config.root else data / "timeseries" / "modis_mt"
+    root = data_root(config.root, "timeseries/modis_mt")
     rows = _table(root / "samples.csv")
     stack = _read(root, rows)
     names = tuple(sorted({row["label"] for row in rows}))
@@ -103,8 +101,7 @@ def _table(path: Path) -> list[dict[str, str]]:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
     except OSError as error:
-        problem = f"cannot be read ({error.strerror})"
-        raise GeoadaptError(path, problem, "set GEOADAPT_DATA, or data.root to the folder of the set") from error
+        raise GeoadaptError(path, f"cannot be read ({error.strerror})", ASK) from error
     wanted = {"longitude", "latitude", "from", "to", "label"}
     if not rows or not wanted <= set(rows[0]):
         found = ", ".join(rows[0]) if rows else "no line"
@@ -112,8 +109,17 @@ def _table(path: Path) -> list[dict[str, str]]:
     return rows
 
 
+def _timeline(path: Path) -> Dates:
+    try:
+        return np.array(path.read_text(encoding="utf-8").split(), "datetime64[s]")
+    except OSError as error:
+        raise GeoadaptError(path, f"cannot be read ({error.strerror})", ASK) from error
+    except ValueError as error:
+        raise GeoadaptError(path, f"holds what is no date ({error})", "expected a date a line") from error
+
+
 def _read(root: Path, rows: list[dict[str, str]]) -> _Stack:
-    times = np.array((root / "timeline").read_text(encoding="utf-8").split(), "datetime64[s]")
+    times = _timeline(root / "timeline")
     layers = []
     for stem in FILES.values():
         path = root / f"{stem}.tif"

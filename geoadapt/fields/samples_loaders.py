@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from geoadapt.errors import GeoadaptError
-from geoadapt.fields.forecast_loaders import FromBatch
+from geoadapt.fields.chips import FromStep
 from geoadapt.fields.loaders import Loaders
 from geoadapt.fields.samples import Labelled, SampleSet, samples_batch, turned
 from geoadapt.fields.types import Batch
@@ -102,6 +102,6 @@ def sample_loaders(
     # every process must have a share: one that validates nothing would leave the others waiting for its sums
     whole = WholeSamples(data.val, data, min(max(config.batch, 64), len(data.val) // world), multiple)
     return Loaders(
-        DataLoader(drawn, batch_size=None, sampler=FromBatch(config.steps, start), num_workers=config.workers),
-        DataLoader(whole, batch_size=None, sampler=FromBatch(len(whole), 0, world, rank)),
+        DataLoader(drawn, batch_size=None, sampler=FromStep(config.steps, start), num_workers=config.workers),
+        DataLoader(whole, batch_size=None, sampler=FromStep(len(whole), 0, world, rank)),
     )

@@ -5,7 +5,6 @@ In: an ``.rda`` file with a table of samples (longitude, latitude, label, time_s
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from geoadapt.errors import GeoadaptError
+from geoadapt.fields.roots import ASK, data_root
 from geoadapt.fields.samples import Labelled, Layout, Piece, SampleSet, Target
 from geoadapt.fields.samples_config import SitsSamplesConfig
 from geoadapt.fields.samples_split import PARTS, split_groups
-from geoadapt.io.paths import as_path
 from geoadapt.io.rdata import frame_columns, read_rdata
 
 __all__ = ["build"]
@@ -31,9 +30,7 @@ def build(config: SitsSamplesConfig, seed: int = 0) -> SampleSet:
 
     Raises GeoadaptError where the file is missing, damaged, or holds no such table.
     """
-    data = Path(os.environ.get("GEOADAPT_DATA", "../shared/data"))
-    root = as_path(config.root) if config.root else data / "timeseries" / "sits_modis_jp2"
-    path = root / f"{config.table}.rda"
+    path = data_root(config.root, "timeseries/sits_modis_jp2") / f"{config.table}.rda"
     columns = _table(path)
     labels = [str(label) for label in columns["label"]]
     names = tuple(sorted(set(labels)))
@@ -72,8 +69,7 @@ def build(config: SitsSamplesConfig, seed: int = 0) -> SampleSet:
 
 def _table(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        hint = "set GEOADAPT_DATA, or data.root to the folder of the set"
-        raise GeoadaptError(path, "is not there", hint)
+        raise GeoadaptError(path, "is not there", ASK)
     columns = frame_columns(next(iter(read_rdata(path).values()), None), str(path))
     missing = [name for name in WANTED if name not in columns]
     if missing:

@@ -37,16 +37,19 @@ class WeatherData:
 
 
 def build(config: WeatherConfig, seed: int) -> WeatherData:
-    """The archive at ``config.path``, split by years; raises GeoadaptError where a side would be empty."""
+    """The archive at ``config.path``, split by years; raises GeoadaptError where a side is empty or shares a year."""
     history = open_history(config)
     years = history.times.astype("datetime64[Y]").astype(int) + 1970
     present = sorted(set(years.tolist()))
     if not config.test_years:
         raise GeoadaptError("data.test_years", "names no year", f"choose from {_spoken(present)}")
-    for key, named in (("test_years", config.test_years), ("val_years", config.val_years)):
-        if absent := sorted(set(named) - set(present)):
+    for key in ("test_years", "val_years", "train_years"):
+        if absent := sorted(set(getattr(config, key)) - set(present)):
             raise GeoadaptError(f"data.{key}", f"{absent} are not in the archive", f"it has {_spoken(present)}")
     val_years = config.val_years or [y for y in present if y < min(config.test_years)][-1:]
+    if both := sorted(set(val_years) & set(config.train_years)):
+        problem = f"is empty, and {both}, the last before the first test year, are train_years"
+        raise GeoadaptError("data.val_years", problem, "name other years to validate, or fewer to train")
     train_years = config.train_years or [y for y in present if y < min([*val_years, *config.test_years])]
     train, val, test = (np.isin(years, chosen) for chosen in (train_years, val_years, config.test_years))
     for key, side in (("train_years", train), ("val_years", val)):

@@ -5,7 +5,6 @@ In: a data configuration. Out: histories with the dates that may be learned from
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from geoadapt.cubes.weather import open_weather
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.archive import history_of
 from geoadapt.fields.history import History
+from geoadapt.fields.roots import data_folder
 from geoadapt.fields.weather_config import WeatherPretrainingDataConfig
 
 __all__ = ["REAL", "PretrainingArchives", "RealSet", "Side", "build"]
@@ -120,7 +120,7 @@ def _simulated(config: WeatherPretrainingDataConfig) -> Iterator[Side]:
 
 
 def _real() -> Iterator[Side]:
-    folder = Path(os.environ.get("GEOADAPT_DATA", "../shared/data"))
+    folder = data_folder()
     for part in REAL:
         paths = [folder / name for name in part.files]
         if absent := [path for path in paths if not path.exists()]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,13 +17,13 @@ from typing import Any
 
 import numpy as np
 import zarr
-import zarr.errors
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.atomic import publish, remove
 from geoadapt.io.forecast_spec import ForecastSpec, ForecastVariable, skeleton
+from geoadapt.io.zarr_write import quiet_zarr
 
 __all__ = ["ForecastStore", "check_place", "create_store", "label_of"]
 
@@ -43,7 +42,7 @@ def create_store(path: Path, spec: ForecastSpec, label: Mapping[str, Any], part:
     empty = skeleton(spec).assign_attrs({LABEL: json.dumps(dict(label), sort_keys=True, ensure_ascii=False)})
     try:
         remove(part)
-        with _quiet():
+        with quiet_zarr():
             empty.to_zarr(part, mode="w", zarr_format=3, consolidated=False)
             for variable in spec.variables:
                 _create_array(part / variable.name, spec, variable)
@@ -187,7 +186,7 @@ def _create_array(path: Path, spec: ForecastSpec, variable: ForecastVariable) ->
     members, leads, levels = spec.blocks(variable)
     sizes = {"time": 1, "number": members, "prediction_timedelta": leads, "level": levels}
     dims, shape = spec.dims(variable), spec.shape(variable)
-    with _quiet():
+    with quiet_zarr():
         return zarr.create_array(
             path,
             shape=shape,
@@ -225,11 +224,3 @@ def _move(part: Path, final: Path) -> None:
 def _cannot(path: Path, error: OSError) -> GeoadaptError:
     hint = "check the free space and the rights of its folder"
     return GeoadaptError(path, f"cannot be written: {error.strerror or error}", hint)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Consolidated metadata spare a reader many small requests, and a reader that does not know them ignores them."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Consolidated metadata", zarr.errors.ZarrUserWarning)
-        yield

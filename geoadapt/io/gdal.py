@@ -19,6 +19,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
 from geoadapt.errors import GeoadaptError
+from geoadapt.io.reason import reason
 
 __all__ = ["DRIVERS", "local_file", "open_dataset", "quiet"]
 
@@ -228,5 +229,5 @@ def _bytes(dtype: str) -> int:
 
 def _reason(error: BaseException, name: str) -> str:
     """GDAL's own sentence, in one line and without the path that the message starts with already."""
-    text = str(error.__cause__ or error).splitlines()[0]
+    text = reason(error.__cause__ or error)
     return text.replace(f"'{name}' ", "").replace(f"{name}: ", "").strip() or type(error).__name__

@@ -30,6 +30,7 @@ from geoadapt.errors import GeoadaptError
 from geoadapt.io.atomic import part_path, publish, remove
 from geoadapt.io.base import Window
 from geoadapt.io.category import Category
+from geoadapt.io.reason import reason
 from geoadapt.io.rows import RowGatherer
 from geoadapt.io.windows import blocks
 
@@ -142,9 +143,9 @@ class CogSink:
                 yield
         except (RasterioError, CPLE_BaseError, OSError) as error:
             self.abort()
-            reason = str(error.__cause__ or error).splitlines()[0]
+            told = reason(error.__cause__ or error)
             raise GeoadaptError(
-                self.path, f"cannot be written: {reason}", "check the free space and the rights of its folder"
+                self.path, f"cannot be written: {told}", "check the free space and the rights of its folder"
             ) from error
 
 

@@ -16,6 +16,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from geoadapt.errors import GeoadaptError
+from geoadapt.io.reason import reason
 from geoadapt.io.zarr_chunks import broken_chunk
 
 __all__ = ["guarded"]
@@ -59,12 +60,11 @@ class _Guarded(BackendArray):
             raise self._explained(key, error) from error
 
     def _explained(self, key: tuple[Any, ...], error: Exception) -> GeoadaptError:
-        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
         chunk = None
         if self._zarr and self._path.is_dir():
             chunk = broken_chunk(self._path, self._name, [_extent(k, n) for k, n in zip(key, self.shape, strict=True)])
         what = f"chunk '{chunk}' of array '{self._name}'" if chunk else f"array '{self._name}'"
-        return GeoadaptError(self._path, f"{what} cannot be read: {reason}", "copy it again from its source")
+        return GeoadaptError(self._path, f"{what} cannot be read: {reason(error)}", "copy it again from its source")
 
 
 def _extent(key: Any, length: int) -> tuple[int, int]:

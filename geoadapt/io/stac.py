@@ -16,6 +16,7 @@ from pystac.stac_io import DefaultStacIO
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.gdal import local_file
 from geoadapt.io.listing import BandFile, SceneFiles
+from geoadapt.io.reason import reason
 
 __all__ = ["is_stac", "read_stac"]
 
@@ -59,8 +60,9 @@ def read_stac(path: Path, *, allow_external: bool = False) -> list[SceneFiles]:
         AttributeError,
         OSError,
     ) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise GeoadaptError(path, f"no STAC item or collection that can be read: {reason}", "check the file") from error
+        raise GeoadaptError(
+            path, f"no STAC item or collection that can be read: {reason(error)}", "check the file"
+        ) from error
     return sorted(scenes, key=lambda s: (s.time is None, s.time.timestamp() if s.time else 0.0, s.origin))
 
 

@@ -18,6 +18,7 @@ from rasterio.features import rasterize as draw
 from shapely.geometry.base import BaseGeometry
 
 from geoadapt.errors import GeoadaptError, nearest
+from geoadapt.io.reason import reason
 
 __all__ = ["class_values", "rasterise", "read_area", "read_polygons", "within"]
 
@@ -57,9 +58,8 @@ def read_polygons(path: str | Path, crs: CRS | None = None) -> geopandas.GeoData
     try:
         frame = geopandas.read_file(path)
     except (DataSourceError, DataLayerError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0]
         raise GeoadaptError(
-            path, f"no vector file that can be read: {reason}", "expected GeoPackage or GeoJSON"
+            path, f"no vector file that can be read: {reason(error)}", "expected GeoPackage or GeoJSON"
         ) from error
     if not isinstance(frame, geopandas.GeoDataFrame) or frame.geometry.isna().all():
         raise GeoadaptError(path, "holds no geometries", "expected polygons")

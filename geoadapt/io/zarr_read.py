@@ -21,6 +21,7 @@ from rasterio.errors import CRSError
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.base import SourceInfo, Window
 from geoadapt.io.raster import check_window
+from geoadapt.io.reason import reason
 
 __all__ = ["StoreSource", "image_of", "is_netcdf", "is_store", "is_zarr", "open_store"]
 
@@ -62,8 +63,9 @@ def open_store(path: Path, chunks: object = None, *, decode: bool = True, decode
         # An engine that is named keeps xarray from importing every other one, GRIB's among them, to ask if it would.
         return xr.open_dataset(path, engine="netcdf4", **options)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, zipfile.BadZipFile) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise GeoadaptError(path, f"no Zarr or NetCDF store that can be read: {reason}", "is it complete?") from error
+        raise GeoadaptError(
+            path, f"no Zarr or NetCDF store that can be read: {reason(error)}", "is it complete?"
+        ) from error
 
 
 def image_of(dataset: xr.Dataset) -> xr.DataArray | None:

@@ -28,7 +28,7 @@ from geoadapt.io.base import Window
 from geoadapt.io.geotiff import RasterSpec
 from geoadapt.io.rows import RowGatherer
 
-__all__ = ["ZarrSink", "axis_coordinate", "place_attributes", "spatial_ref", "write_cube"]
+__all__ = ["ZarrSink", "axis_coordinate", "place_attributes", "quiet_zarr", "spatial_ref", "write_cube"]
 
 CHUNK = 256
 SHARD = 1024
@@ -52,7 +52,7 @@ def write_cube(cube: xr.Dataset | xr.DataArray, path: Path, *, chunk: int = CHUN
     data = data.assign_coords({n: c.astype(object) for n, c in data.coords.items() if c.dtype.kind == "U"})
     encoding = {str(name): _encoding(data[name], rows, cols, chunk, shard) for name in data.data_vars}
     data = data.chunk({rows: shard, cols: shard}) if data.chunks else data
-    with staged_folder(path) as part, _quiet():
+    with staged_folder(path) as part, quiet_zarr():
         data.to_zarr(part, mode="w", zarr_format=3, encoding=encoding, consolidated=True)
         _reopen(part, path)
     return path
@@ -112,7 +112,7 @@ class ZarrSink:
         """Flush, reopen, and rename into place."""
         try:
             self._rows.flush()
-            with _quiet():
+            with quiet_zarr():
                 zarr.consolidate_metadata(self._part)
             _reopen(self._part, self.path)
             return publish(self._part, self.path)
@@ -238,7 +238,7 @@ def _blocks(shape: tuple[int, ...], chunk: int, shard: int) -> tuple[tuple[int, 
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_zarr() -> Iterator[None]:
     """Consolidated metadata spare a reader many small requests, and a reader that does not know them ignores them."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Consolidated metadata", zarr.errors.ZarrUserWarning)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from geoadapt.errors import GeoadaptError, nearest
+from geoadapt.io.reason import reason
 from geoadapt.metrics.statistics import Statistics
 from geoadapt.metrics.weights import Box
 
@@ -61,10 +62,8 @@ def _rows(file: Path) -> list[Any]:
         from omegaconf import OmegaConf
 
         rows = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
-    except Exception as error:
-        raise GeoadaptError(
-            file, f"cannot be read: {str(error).splitlines()[0]}", "see the example in README"
-        ) from error
+    except Exception as error:  # noqa: BLE001 - readers of tables have exceptions of their own
+        raise GeoadaptError(file, f"cannot be read: {reason(error)}", "see the example in README") from error
     if not isinstance(rows, list):
         raise GeoadaptError(file, "holds no list", f"start every event with '- name: …', then {', '.join(KEYS[1:])}")
     return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,23 @@ REMOVAL_ASKED = ("keep_clear", "dates", "coverage", "test_samples", "protocol")
 """Keys that say what is asked of a restorer, and how it is scored; a bundle's card names them."""
 
 
+def check_losses(losses: Mapping[str, float], known: Sequence[str]) -> None:
+    """Raise where ``task.losses`` names one that is not ``known``, or weighs none."""
+    for name, weight in losses.items():
+        if name not in known:
+            raise GeoadaptError(f"task.losses.{name}", "unknown loss", nearest(name, known))
+        if not 0 <= weight < math.inf:
+            raise GeoadaptError(f"task.losses.{name}", f"{weight}", "choose 0 or more")
+    if not sum(losses.values()):
+        raise GeoadaptError("task.losses", "nothing is weighed", f"choose from {', '.join(known)}")
+
+
+def check_class_weights(how: str) -> None:
+    """Raise where ``task.class_weights`` is no way to weigh classes."""
+    if how not in CLASS_WEIGHTS:
+        raise GeoadaptError("task.class_weights", f"'{how}' is unknown", nearest(how, CLASS_WEIGHTS))
+
+
 @dataclass
 class CloudSegmentationConfig:
     """Classes 0 clear, 1 cloud, 2 thin_cloud, 3 shadow, 255 nodata."""
@@ -45,17 +63,8 @@ class CloudSegmentationConfig:
     """``none`` or ``balanced`` (by the square root of inverse frequency in the training blocks)."""
 
     def __post_init__(self) -> None:
-        for name, weight in self.losses.items():
-            if name not in LOSS_NAMES:
-                raise GeoadaptError(f"task.losses.{name}", "unknown loss", nearest(name, LOSS_NAMES))
-            if not 0 <= weight < math.inf:
-                raise GeoadaptError(f"task.losses.{name}", f"{weight}", "choose 0 or more")
-        if not sum(self.losses.values()):
-            raise GeoadaptError("task.losses", "nothing is weighed", f"choose from {', '.join(LOSS_NAMES)}")
-        if self.class_weights not in CLASS_WEIGHTS:
-            raise GeoadaptError(
-                "task.class_weights", f"'{self.class_weights}' is unknown", nearest(self.class_weights, CLASS_WEIGHTS)
-            )
+        check_losses(self.losses, LOSS_NAMES)
+        check_class_weights(self.class_weights)
 
 
 @dataclass

@@ -28,6 +28,8 @@ class Forecasting:
     weights: Tensor
     """(c,) mean 1."""
     step_hours: int
+    steps: int
+    """How far ahead validation looks, at most."""
     loss_name: str = "mse"
     name: str = "forecasting"
     monitor: str = "error"
@@ -39,7 +41,7 @@ class Forecasting:
         return sums[0] / sums[1].clamp(min=1e-9)
 
     def tally(self) -> ForecastTally:
-        """Empty sums; how many leads there are is seen from the first batch."""
+        """Empty sums, for as many steps as the longest lead has."""
         return ForecastTally(self)
 
     def errors(self, output: Tensor, batch: Batch) -> Tensor:
@@ -65,25 +67,23 @@ class Forecasting:
 class ForecastTally:
     """Squared errors by lead and channel over the batches of one validation."""
 
-    LEADS = 64
-
     def __init__(self, task: Forecasting) -> None:
         self.task = task
-        self.sums = torch.zeros(2 * self.LEADS * len(task.channels), dtype=torch.float64)
+        self.sums = torch.zeros(2 * task.steps * len(task.channels), dtype=torch.float64)
 
     def add(self, output: Tensor, batch: Batch) -> None:
         """Count one batch in: predictions (b, n, c, h, w)."""
         found = self.task.errors(output, batch).double().cpu()
-        if found.shape[1] > self.LEADS:
-            raise GeoadaptError("task.val_leads", f"{found.shape[1]} leads", f"choose {self.LEADS} or fewer")
-        self.sums.view(2, self.LEADS, -1)[:, : found.shape[1]] += found
+        if found.shape[1] > self.task.steps:
+            raise GeoadaptError("batch", f"looks {found.shape[1]} steps ahead", f"task.leads reach {self.task.steps}")
+        self.sums.view(2, self.task.steps, -1)[:, : found.shape[1]] += found
 
     def scores(self) -> dict[str, float]:
         """``rmse/CHANNEL/LEADh`` [SI]; ``error``: their geometric mean in usual changes, so that all leads count alike.
 
         Channels count by their weights.
         """
-        above, below = self.sums.view(2, self.LEADS, -1)
+        above, below = self.sums.view(2, self.task.steps, -1)
         seen = (below.sum(1) > 0).nonzero().flatten().tolist()
         mean = above[seen] / below[seen].clamp(min=1e-9)
         share = (self.task.weights / self.task.weights.sum()).double().cpu()
@@ -111,4 +111,5 @@ def build(config: ForecastingConfig, channels: tuple[str, ...], scale: Tensor, s
     weights = torch.tensor([float(config.weights.get(name, 1.0)) for name in channels])
     if not weights.sum() > 0:
         raise GeoadaptError("task.weights", "nothing is weighed", "give one channel a weight above 0")
-    return Forecasting(channels, scale, weights / weights.mean(), round(step / 3600), config.loss)
+    steps = max(1, round(3600 * max(config.leads) / step))
+    return Forecasting(channels, scale, weights / weights.mean(), round(step / 3600), steps, config.loss)

@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass, field
 
 from geoadapt.errors import GeoadaptError, nearest
+from geoadapt.tasks.config import check_class_weights, check_losses
 
 __all__ = ["ClassificationConfig", "MultilabelConfig", "RegressionConfig", "SampleSegmentationConfig"]
 
-CLASS_WEIGHTS = ("none", "balanced")
 DIVISIBLE = ("ce", "focal", "dice")
 """Losses that several processes may share."""
 REGRESSION_LOSSES = ("huber", "mse")
@@ -24,7 +24,7 @@ class ClassificationConfig:
     """``none`` or ``balanced`` (by the square root of inverse frequency in the training samples)."""
 
     def __post_init__(self) -> None:
-        _check_weights(self.class_weights)
+        check_class_weights(self.class_weights)
 
 
 @dataclass
@@ -36,7 +36,7 @@ class MultilabelConfig:
     """``none`` or ``balanced``: what is rare and there weighs more."""
 
     def __post_init__(self) -> None:
-        _check_weights(self.class_weights)
+        check_class_weights(self.class_weights)
 
 
 @dataclass
@@ -66,16 +66,5 @@ class SampleSegmentationConfig:
     class_weights: str = "none"
 
     def __post_init__(self) -> None:
-        _check_weights(self.class_weights)
-        for name, weight in self.losses.items():
-            if name not in DIVISIBLE:
-                raise GeoadaptError(f"task.losses.{name}", "unknown loss", nearest(name, DIVISIBLE))
-            if not 0 <= weight < math.inf:
-                raise GeoadaptError(f"task.losses.{name}", f"{weight}", "choose 0 or more")
-        if not sum(self.losses.values()):
-            raise GeoadaptError("task.losses", "nothing is weighed", f"choose from {', '.join(DIVISIBLE)}")
-
-
-def _check_weights(how: str) -> None:
-    if how not in CLASS_WEIGHTS:
-        raise GeoadaptError("task.class_weights", f"'{how}' is unknown", nearest(how, CLASS_WEIGHTS))
+        check_class_weights(self.class_weights)
+        check_losses(self.losses, DIVISIBLE)

@@ -18,6 +18,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.atomic import staged
+from geoadapt.io.reason import reason
 
 __all__ = ["Kept", "WholeCheckpoints", "resumed"]
 
@@ -36,7 +37,7 @@ class WholeCheckpoints(TorchCheckpointIO):
             try:
                 torch.save(checkpoint, part)
             except RuntimeError as error:  # torch's own writer, which names neither the file nor the disk
-                problem = f"the checkpoint cannot be written ({str(error).splitlines()[0]})"
+                problem = f"the checkpoint cannot be written ({reason(error)})"
                 raise GeoadaptError(path, problem, "check the free space") from error
 
 

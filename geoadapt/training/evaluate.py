@@ -5,7 +5,7 @@ In: a bundle and a data configuration. Out: a run folder with metrics and a page
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from geoadapt.fields.scenes import BlockSplit, Dataset, LabelledScene
 from geoadapt.inference.machine import choose_device, use_threads
 from geoadapt.registry import build
 from geoadapt.training.page import RunStory, write_page
-from geoadapt.training.results import RunResult, summarise, write_metrics
+from geoadapt.training.results import MODEL, RunResult, summarise, write_metrics
 from geoadapt.training.scoring import SceneScore, SceneScorer, module_scorer, pixel_scorer, score_scenes
 
 __all__ = ["evaluate"]
@@ -59,29 +59,13 @@ def evaluate(
             f"the bundle takes {list(made.channels)}, the data give {list(dataset.channels)}",
             "choose data with the bundle's channels, in their order",
         )
-    scored: dict[str, list[SceneScore]] = {}
-    notes = {"test": f"the bundle {made.name}"}
     how = infer or InferConfig()
     if how.threshold is None:
         how = replace(how, threshold=made.threshold)
-    block = getattr(data, "block", 64)
-    for who, scorer in _scorers(made, device).items():
-        multiple = made.multiple if who == "test" else 1
-        scored[who] = score_scenes(
-            scorer,
-            scenes,
-            sides,
-            made.classes,
-            how,
-            multiple=multiple,
-            block=block,
-            device=device,
-            doubts=who == "test",
-        )
+    scored = _scored(made, scenes, sides, how, getattr(data, "block", 64), device)
     names = tuple(c.name for c in made.classes)
     metrics = summarise(scored, names, draws=bootstrap, seed=seed)
-    if "test/parameters" in made.card.metrics:
-        metrics["test/parameters"] = made.card.metrics["test/parameters"]
+    metrics |= {k: v for k, v in made.card.metrics.items() if k == f"{MODEL}/parameters"}
     folder = Path(run_dir)
     write_metrics(folder, metrics)
     story = RunStory(
@@ -91,7 +75,7 @@ def evaluate(
         classes=made.classes,
         scored=scored,
         metrics=metrics,
-        notes=notes,
+        notes={MODEL: f"the bundle {made.name}"},
         data=f"{', '.join(s.name for s in scenes)}; the bundle was trained on: {made.card.data}",
         simulated=dataset.simulated,
         command=command,
@@ -101,8 +85,33 @@ def evaluate(
     return RunResult(folder, metrics, Path(bundle), page)
 
 
+def _scored(
+    bundle: Bundle,
+    scenes: Sequence[LabelledScene],
+    sides: Mapping[str, BlockSplit],
+    how: InferConfig,
+    block: int,
+    device: str,
+) -> dict[str, list[SceneScore]]:
+    """The bundle's scores and those of the models that it carries, on the blocks of ``sides``, or on whole scenes."""
+    return {
+        who: score_scenes(
+            scorer,
+            scenes,
+            sides,
+            bundle.classes,
+            how,
+            multiple=bundle.multiple if who == MODEL else 1,
+            block=block,
+            device=device,
+            doubts=who == MODEL,
+        )
+        for who, scorer in _scorers(bundle, device).items()
+    }
+
+
 def _scorers(bundle: Bundle, device: str) -> dict[str, SceneScorer]:
-    found: dict[str, SceneScorer] = {"test": _bundle_scorer(bundle)}
+    found: dict[str, SceneScorer] = {MODEL: _bundle_scorer(bundle)}
     for name, baseline in load_baselines(bundle).items():
         if isinstance(baseline, nn.Module):
             found[name] = module_scorer(baseline.to(device), bundle.channels, device)

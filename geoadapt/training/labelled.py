@@ -58,7 +58,7 @@ def _store(
     folder: Path,
 ) -> Path:
     data, targets = setting.data, setting.targets
-    stored, _ = carried(entries)
+    stored, baselines = carried(entries)
     card = card_of(
         setting.job,
         made,
@@ -76,7 +76,7 @@ def _store(
             "layout": asdict(data.layout),
             "batch": setting.job.train.batch,
             "licence": data.licence,
-            "baselines": carried(entries)[1],
+            "baselines": baselines,
         },
     )
     return save_bundle(folder, made, card, stored)

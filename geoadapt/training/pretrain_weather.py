@@ -10,7 +10,7 @@ import json
 import logging
 import math
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -24,7 +24,7 @@ from geoadapt.backbones.weights import fingerprint
 from geoadapt.config import JobConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS
-from geoadapt.fields.forecast_loaders import FromBatch
+from geoadapt.fields.chips import FromStep
 from geoadapt.fields.loaders import Loaders
 from geoadapt.fields.types import Batch
 from geoadapt.fields.weather_archives import PretrainingArchives
@@ -37,6 +37,7 @@ from geoadapt.report.tables import Cell, table
 from geoadapt.standard import fit_standard
 from geoadapt.tasks.processes import rank, world
 from geoadapt.tasks.weather_pretraining import KINDS, Reader, WeatherPretraining
+from geoadapt.training.feeding import MakeLoaders
 from geoadapt.training.fit_types import ParameterGroup
 from geoadapt.training.loop import fit
 from geoadapt.training.precision import chosen_precision
@@ -46,11 +47,23 @@ from geoadapt.training.setting import settle
 from geoadapt.training.weather_windows import WindowBatches
 from geoadapt.training.window_archives import Archive, Held, make_archive, standardised
 
-__all__ = ["pretrain_weather"]
+__all__ = ["pretrain_weather", "weather_ready"]
 
 log = logging.getLogger(__name__)
 TRIVIAL = "no_change"
 """The control: nothing changes, and what is hidden is as usual: the squared error of saying zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The job as it runs here, the model on its device, the archives and their batches."""
+
+    job: JobConfig
+    reader: Reader
+    data: PretrainingArchives
+    checked: WindowBatches
+    """Of the validation."""
+    loaders: MakeLoaders
 
 
 def pretrain_weather(job: JobConfig, run_dir: Path, command: str = "") -> RunResult:
@@ -59,28 +72,11 @@ def pretrain_weather(job: JobConfig, run_dir: Path, command: str = "") -> RunRes
     Raises GeoadaptError for another backbone, or archives that cannot be read.
     """
     begin = time.perf_counter()
-    job = replace(job, runtime=settle(job.runtime))
-    if not isinstance(job.backbone, SmallWxConfig):
-        raise GeoadaptError("backbone", f"{job.backbone.name} is not pre-trained so", "choose backbone=small_wx")
-    data: PretrainingArchives = build(DATASETS, job.data, job.seed)
-    train, val = _sides(data, job)
-    reader = Reader(_backbone(job)).to(job.runtime.device)
+    found = weather_ready(job)
+    job, reader, data, checked = found.job, found.reader, found.data, found.checked
     count = sum(p.numel() for p in reader.parameters())
     log.info("data: %s", data.note)
     log.info("pre-training %s: %d parameters, %s", job.backbone.name, count, chosen_precision(job.runtime))
-    checked = _batches(val, job, job.task.val_batches, job.seed + 1)
-
-    def loaders(start: int) -> Loaders:
-        return Loaders(
-            DataLoader(
-                _batches(train, job, job.train.steps, job.seed),
-                batch_size=None,
-                sampler=FromBatch(job.train.steps, start),
-                num_workers=job.train.workers,
-            ),
-            DataLoader(replace(checked, world=1, rank=0), batch_size=None, sampler=_every(checked)),
-        )
-
     result = fit(
         reader,
         [ParameterGroup(list(reader.parameters()))],
@@ -90,7 +86,7 @@ def pretrain_weather(job: JobConfig, run_dir: Path, command: str = "") -> RunRes
         job.runtime,
         job.seed,
         run_dir / "fits" / "fit",
-        loaders=loaders,
+        loaders=found.loaders,
     )
     folder = run_dir / "backbone" / job.backbone.name
     if rank() > 0:
@@ -113,6 +109,30 @@ def pretrain_weather(job: JobConfig, run_dir: Path, command: str = "") -> RunRes
     write_metrics(run_dir, metrics)
     page = _page(run_dir, job, data, metrics, command)
     return RunResult(run_dir, metrics, folder, page)
+
+
+def weather_ready(job: JobConfig) -> Ready:
+    """What a pre-training begins with; raises what ``pretrain_weather`` raises before a fit."""
+    job = replace(job, runtime=settle(job.runtime))
+    if not isinstance(job.backbone, SmallWxConfig):
+        raise GeoadaptError("backbone", f"{job.backbone.name} is not pre-trained so", "choose backbone=small_wx")
+    data: PretrainingArchives = build(DATASETS, job.data, job.seed)
+    train, val = _sides(data, job)
+    reader = Reader(_backbone(job)).to(job.runtime.device)
+    checked = _batches(val, job, job.task.val_batches, job.seed + 1)
+
+    def loaders(start: int) -> Loaders:
+        return Loaders(
+            DataLoader(
+                _batches(train, job, job.train.steps, job.seed),
+                batch_size=None,
+                sampler=FromStep(job.train.steps, start),
+                num_workers=job.train.workers,
+            ),
+            DataLoader(replace(checked, world=1, rank=0), batch_size=None, sampler=_every(checked)),
+        )
+
+    return Ready(job, reader, data, checked, loaders)
 
 
 def _backbone(job: JobConfig) -> SmallWx:
@@ -143,7 +163,7 @@ def _sides(data: PretrainingArchives, job: JobConfig) -> tuple[list[Archive], li
             if mask.any():
                 into.append(make_archive(side.history, held[known], mask, side.leads, side.share, job.task.frames))
     if not val:
-        raise GeoadaptError("data", "no archive has dates for validation", "keep data.real, or more data.members")
+        raise GeoadaptError("data", "no archive has dates for validation", "keep data.real, or more data.planets")
     return train, [replace(archive, share=1.0) for archive in val]
 
 
@@ -161,8 +181,8 @@ def _batches(archives: list[Archive], job: JobConfig, count: int, seed: int) -> 
     )
 
 
-def _every(checked: WindowBatches) -> FromBatch:
-    return FromBatch(len(checked), 0, world(), rank())
+def _every(checked: WindowBatches) -> FromStep:
+    return FromStep(len(checked), 0, world(), rank())
 
 
 def _errors(reader: Reader, checked: WindowBatches) -> dict[str, float]:

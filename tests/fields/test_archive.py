@@ -53,6 +53,13 @@ def test_channels_come_in_the_order_asked_for_and_unknown_ones_are_refused() -> 
         history_of(made, ["temperature@851"], name="file.nc")
 
 
+@pytest.mark.parametrize("extra", ["number", "prediction_timedelta", "model_level"])
+def test_a_cube_with_members_or_lead_times_is_refused_by_name(extra: str) -> None:
+    made = cube().expand_dims({extra: 2})
+    with pytest.raises(GeoadaptError, match=rf"'temperature@500' has \['{extra}'\] too.*; take one {extra} first"):
+        history_of(made, ["temperature@500"], name="file.nc")
+
+
 def test_a_cube_larger_than_memory_is_read_by_date_and_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     made = cube()
     kept = history_of(made)

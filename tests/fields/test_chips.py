@@ -122,9 +122,10 @@ def test_a_zoomed_chip_keeps_its_size_and_its_labels_stay_on_their_pixels():
     assert RandomChips(data, 32, 4, seed=0, augmentation=Augmentation())[1].values.shape == (6, 32, 32)
 
 
-def test_hidden_edges_leave_the_inside_of_every_class_and_nothing_else():
+@pytest.mark.parametrize("other", [1, 3])
+def test_hidden_edges_leave_the_inside_of_every_class_and_nothing_else(other: int):
     label = np.zeros((6, 9), np.uint8)
-    label[:, 4:] = 3
+    label[:, 4:] = other
     label[0, 8] = 255
     found = hide_edges(label, 1)
     assert (found[:, 3:5] == 255).all()

@@ -81,3 +81,23 @@ def test_every_class_is_on_every_side_where_it_can_be():
     assert np.array_equal(part, split_groups(groups, classes, (0.2, 0.3), 0))
     with pytest.raises(GeoadaptError, match="2 places"):
         split_groups(["a", "b"], [0, 1], (0.2, 0.3), 0)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_largest_place_trains_however_the_rest_is_drawn(seed: int):
+    groups = ["large"] * 60 + [f"g{n}" for n in range(40)]
+    part = split_groups(groups, [0] * 100, (0.2, 0.2), seed)
+    assert part[0] == 0
+    assert np.bincount(part).tolist() == [60, 20, 20]
+
+
+def test_a_timeline_that_is_missing_or_holds_no_dates_is_named(tmp_path: Path, data_dir: Path):
+    for file in (data_dir / "timeseries" / "modis_mt").iterdir():
+        if file.name != "timeline":
+            (tmp_path / file.name).symlink_to(file.resolve())
+    config = ModisSamplesConfig(root=str(tmp_path))
+    with pytest.raises(GeoadaptError, match=r"timeline: cannot be read \(No such file"):
+        modis_samples.build(config)
+    (tmp_path / "timeline").write_text("2007-09-14\nsoon\n")
+    with pytest.raises(GeoadaptError, match="timeline: holds what is no date"):
+        modis_samples.build(config)

@@ -131,6 +131,17 @@ def test_precipitation_is_brought_to_the_unit_of_the_backbone():
         in_units(data, {"era5": "K, mm"})
 
 
+def test_every_month_has_the_days_of_the_calendar():
+    months = np.arange("2021-01", "2022-01", dtype="datetime64[M]")
+    days = np.diff(np.append(months, months[-1] + 1).astype("datetime64[D]")).astype(float)
+    days[1] = 28.25  # of the four years that a climatology is of
+    piece = Piece(np.ones((12, 1, 1, 1), np.float32), ("total_precipitation",), months.astype("datetime64[s]"))
+    data = build(SmallSamplesConfig(size=1))
+    data = replace(data, train=[replace(data.train[0], inputs={"era5": piece})], units={"era5": "K, m per day"})
+    converted = in_units(data, {"era5": "K, m per month"}).train[0].inputs["era5"]
+    assert np.array_equal(converted.values.ravel(), days.astype(np.float32))
+
+
 def test_stacked_dates_are_channels_with_a_vegetation_index():
     given = Piece(
         np.array([[[[0.1]], [[0.3]]], [[[np.nan]], [[0.3]]]], np.float32),

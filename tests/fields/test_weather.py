@@ -48,6 +48,8 @@ def test_years_that_are_not_there_are_refused_with_those_that_are(path: Path) ->
         ({"test_years": []}, r"data\.test_years: names no year; choose from 2001-2004"),
         ({"test_years": [2008]}, r"data\.test_years: \[2008\] are not in the archive; it has 2001-2004"),
         ({"val_years": [1999]}, r"data\.val_years: \[1999\] are not in the archive"),
+        ({"train_years": [1999, 2001]}, r"data\.train_years: \[1999\] are not in the archive"),
+        ({"train_years": [2002, 2003]}, r"data\.val_years: is empty, and \[2003\].* are train_years"),
         ({"test_years": [2001]}, r"data\.train_years: no date is left; the archive has 2001-2004"),
         ({"test_years": [2002]}, r"data\.train_years: no date is left"),
     ):

@@ -101,6 +101,16 @@ def test_batches_of_other_lengths_and_processes_add_up() -> None:
     assert set(second.scores()) == {"error", *(f"rmse/{n}/{h}h" for n in NAMES for h in (6, 12, 18))}
 
 
+def test_a_validation_reaches_as_many_steps_as_the_longest_lead_has() -> None:
+    said, batch = case(20)
+    tally = task(leads=(24, 120)).tally()
+    tally.add(said, batch)
+    assert {f"rmse/{NAMES[0]}/{hours}h" for hours in (6, 24, 120)} < set(tally.scores())
+    hourly = build(ForecastingConfig(leads=(120,)), NAMES, torch.tensor(SCALE), 3600.0).tally()
+    hourly.add(*case(120, samples=1))
+    assert len(hourly.scores()) == 1 + 120 * len(NAMES)
+
+
 def test_a_lead_at_which_nothing_is_known_is_left_out_and_the_others_keep_their_names() -> None:
     said, batch = case(3)
     assert batch.target is not None
@@ -122,7 +132,7 @@ def test_what_cannot_be_weighed_is_refused() -> None:
         task(weights=dict.fromkeys(NAMES, 0.0))
     with pytest.raises(GeoadaptError, match="has no target; ask for steps ahead"):
         task().loss(case()[0], Batch({}))
-    with pytest.raises(GeoadaptError, match="65 leads; choose 64 or fewer"):
+    with pytest.raises(GeoadaptError, match="batch: looks 65 steps ahead; task.leads reach 20"):
         task().tally().add(*case(65, 1))
 
 

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -47,6 +48,13 @@ def test_focal_is_cross_entropy_where_gamma_is_zero(target):
     weight = torch.tensor([1.0, 2.0, 0.5])
     plain = ratio(focal_sums(scores, target, weight, gamma=0.0))
     assert float(plain) == pytest.approx(float(LOSSES["ce"](scores, target, weight)), rel=1e-5)
+
+
+def test_focal_by_hand():
+    target = torch.tensor([[[0, 1]]])
+    scores = torch.log(torch.tensor([[[[0.9, 0.4]], [[0.1, 0.6]]]]))
+    expected = -(0.1**2 * np.log(0.9) + 0.4**2 * np.log(0.6)) / 2
+    assert float(LOSSES["focal"](scores, target)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_dice_and_lovasz_by_hand():

@@ -1,8 +1,9 @@
-"""What a run would cost, where it is a pre-training; the estimate of an adaptation is in test_run.py."""
+"""What a run would cost, where it is a pre-training or a forecast; the estimate of a segmentation is in test_run.py."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,10 @@ from geoadapt.cli.compose import compose
 from geoadapt.cli.train import make_data
 from geoadapt.errors import GeoadaptError
 from geoadapt.training.estimate import estimate
+from tests.waves import TINY_WX, autumns, write_planet, write_slp
+
+WX = ["backbone=small_wx", *(f"backbone.{key}={value}" for key, value in TINY_WX.items())]
+CPU = ["train.batch=2", "train.steps=40", "runtime.device=cpu", "runtime.threads=1"]
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +52,47 @@ def test_a_dry_run_names_no_parts_that_a_pre_training_lacks(
     assert "backbone  small_eo\n" in shown and "estimate" in shown
     assert "frozen" not in shown and "head" not in shown and "controls" not in shown
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def forecast_words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Overrides of a small forecasting run."""
+    path = write_slp(tmp_path_factory.mktemp("archive") / "slp.nc", autumns())
+    data = ["data=weather", f"data.path={path}", "data.test_years=[2003]", "data.gaps=allow"]
+    return ["task=forecasting", "task.frames=2", "task.leads=[24,72]", "head=linear", *WX, *data, *CPU]
+
+
+def test_a_forecast_run_is_estimated_with_all_parts_of_its_roll_out_and_its_controls(
+    forecast_words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def each(module: object, task: object, data: object, train: object, runtime: object, seed: int, fed: Any) -> float:
+        target = next(iter(fed(0).train)).target
+        seen.append(target.values.shape[1])
+        return float(target.values.shape[1])
+
+    monkeypatch.setattr("geoadapt.training.estimate.seconds_per_step", each)
+    alone = estimate(compose([*forecast_words, "task.rollout=[1,3]", "train.controls=none"]))
+    assert seen == [1, 3] and alone.seconds == 40 * 2
+    beside = estimate(compose([*forecast_words, "train.controls=persistence,cnn,random_backbone"]))
+    assert beside.seconds == 40 * 3 and beside.count.trainable < beside.count.total
+
+
+def test_a_dry_run_of_a_forecast_says_what_it_takes(
+    forecast_words: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *forecast_words, "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "estimate" in shown and "found     slp.nc" in shown
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pre_training_of_weather_is_estimated(tmp_path: Path) -> None:
+    for number in range(2):
+        write_planet(tmp_path / "t31" / f"member_{number:02d}.zarr", number, 40)
+    data = ["data=weather_pretraining", f"data.root={tmp_path}", "data.planets={t31:2,t42:0}", "data.real=false"]
+    task = ["task=weather_pretraining", "task.window=[6,8]", "task.val_batches=2", "task.frames=2"]
+    found = estimate(compose([*task, *(w for w in WX if "random_weights" not in w), *data, *CPU]))
+    assert found.count.trainable == found.count.total > 1000 and found.seconds > 0
