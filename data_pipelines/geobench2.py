@@ -3,9 +3,9 @@
 In: the folder of a data set. Out: a line per file with its size, its samples and what is known of its hash; or an error
 that says what to download and where to put it.
 
-Hashes are held against ``SHA256SUMS`` in the folder (``HASH  NAME`` per line), or against what the hub's own program
-wrote beside a download (``.cache/huggingface/download/NAME.metadata``, whose second line is the file's sha256). Where
-neither knows a file, its hash is named and nothing is claimed.
+Hashes are held against ``SHA256SUMS`` in the folder (``HASH  NAME`` per line), else against what the hub's own program
+wrote beside a download (``.cache/huggingface/download/NAME.metadata``, whose second line is the file's sha256), else
+against what the benchmark's own loaders state. Where none knows a file, its hash is named and nothing is claimed.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from geoadapt.cubes.geobench2 import layout_of
+from geoadapt.cubes.geobench2 import Layout2, layout_of
+from geoadapt.cubes.geobench2_files import PUBLISHED
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.manifest import sha256
 from geoadapt.io.paths import as_path
-from geoadapt.io.tortilla import Item, inside, items_in, tortillas_under
+from geoadapt.io.tortilla import ENDINGS, Item, inside, items_in, tortillas_under, whole_file
 from geoadapt.words import counted
 
 __all__ = ["check_geobench2"]
@@ -36,12 +37,21 @@ def check_geobench2(key: str, root: Path) -> list[str]:
     sets = tortillas_under(folder) if folder.is_dir() else {}
     if not sets:
         if (folder / "train" / "images").is_dir():
-            return _plain(folder)
-        command = f"hf download aialliance/{key} --repo-type dataset --local-dir {folder}"
+            return _plain(layout, folder)
         problem = f"holds no .tortilla files of {layout.title}"
-        raise GeoadaptError(folder, problem, f"download those of {layout.address} ({command}), or set data.root")
-    wanted = _sums(folder)
+        raise GeoadaptError(folder, problem, f"{_download(layout, folder)}, or set data.root")
+    wanted = PUBLISHED[key] | _sums(folder)
+    here = {path.name for paths in sets.values() for path in paths}
+    lacking = sorted(set(PUBLISHED[key]) - here)
+    if lacking and len(lacking) < len(PUBLISHED[key]):
+        raise GeoadaptError(folder, f"lacks {', '.join(lacking)} of {layout.title}", _download(layout, folder))
     return [_checked(path, wanted.get(path.name)) for paths in sets.values() for path in paths]
+
+
+def _download(layout: Layout2, folder: Path) -> str:
+    """How a person gets the files."""
+    name = layout.address.removeprefix("https://huggingface.co/datasets/")
+    return f"download those of {layout.address} (hf download {name} --repo-type dataset --local-dir {folder})"
 
 
 def _checked(path: Path, wanted: str | None) -> str:
@@ -59,18 +69,36 @@ def _checked(path: Path, wanted: str | None) -> str:
 def _first_raster(items: Sequence[Item]) -> Item:
     item = items[0]
     while item.nested:
-        item = inside(item)[0]
+        parts = inside(item)
+        if not parts:
+            raise GeoadaptError(item, "holds no raster", "download it again")
+        item = parts[0]
     return item
 
 
-def _plain(folder: Path) -> list[str]:
-    """A line per split of plain folders."""
-    counts = {}
-    for split in ("train", "val", "validation", "test"):
-        files = [path for path in (folder / split / "images").rglob("*") if path.is_file()]
-        if files:
-            counts[split] = len(files)
-    return [f"{split}/images ({counted(count, 'file')}, no hashes known)" for split, count in counts.items()]
+def _plain(layout: Layout2, folder: Path) -> list[str]:
+    """A line per split of plain folders; raises GeoadaptError for one that is empty, unlabelled or unreadable."""
+    lines = []
+    for words in (("train",), ("val", "validation"), ("test",)):
+        split = next((word for word in words if _rasters(folder / word / "images")), None)
+        if split is None:
+            problem = f"holds no images in {' or '.join(f'{word}/images' for word in words)}"
+            raise GeoadaptError(folder, problem, f"expected files that end in {', '.join(ENDINGS)}")
+        images = _rasters(folder / split / "images")
+        if layout.mapped:
+            unlabelled = sorted({p.stem for p in images} - {p.stem for p in _rasters(folder / split / "labels")})
+            if unlabelled:
+                problem = f"lacks the maps of {len(unlabelled)} images: {', '.join(unlabelled[:3])}"
+                raise GeoadaptError(folder / split / "labels", problem, "give each the name of its image")
+        elif not (folder / split / "labels.csv").is_file():
+            raise GeoadaptError(folder / split / "labels.csv", "is not there", "a table with the columns name, label")
+        whole_file(images[0]).read()
+        lines.append(f"{split}/images ({counted(len(images), 'file')}, no hashes known)")
+    return lines
+
+
+def _rasters(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
 
 
 def _sums(folder: Path) -> dict[str, str]:

@@ -30,7 +30,7 @@ __all__ = ["MANIFEST", "StandinSpec", "write_standins"]
 
 MANIFEST = "standin.json"
 """Says what a folder was made from."""
-VERSION = 1
+VERSION = 2
 """Rises when the same spec would give other pixels."""
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
 RANGES = {
@@ -149,19 +149,23 @@ def _scene(
         share = _smooth(rng, 1, size)
         share = (share - share.min()) / (np.ptp(share) + 1e-9)
         return share, {}, (BIOMASS * share[0]).astype(np.float32)
+    own = {target: value for value, target in reversed(layout.numbers.items())}
+    kinds = np.array(sorted(own))
     if layout.kind == "class":
         chosen = np.array([n % count])
     else:
-        # every class comes in turn, so that small sets know them all
-        others = rng.permutation(count)[: min(count, int(rng.integers(1, 4)))]
-        chosen = np.unique([n % count, *others])
+        # every class that can be stored comes in turn, so that small sets know them all
+        others = rng.permutation(len(kinds))[: min(len(kinds), int(rng.integers(1, 4)))]
+        chosen = kinds[np.unique([n % len(kinds), *others])]
     region = chosen[_smooth(rng, len(chosen), size).argmax(0)]
     weights = (region == np.arange(count)[:, None, None]).astype(float)
     if layout.kind == "class":
         return weights, {"label": int(chosen[0])}, None
     if layout.kind == "labels":
         return weights, {"labels": [layout.classes[c] for c in np.unique(region)]}, None
-    return weights, {}, region.astype(np.uint8)
+    stored = np.zeros(count, np.uint8)
+    stored[kinds] = [own[kind] for kind in kinds.tolist()]
+    return weights, {}, stored[region]
 
 
 def _rasters(
@@ -175,6 +179,8 @@ def _rasters(
     for date in range(first.dates):
         season = np.sin(2 * np.pi * date / max(first.dates, 2) + colours.phases)
         bands = [_band(band, sharing, colours, weights, ground, season, rng) for band in first.stored]
+        if first.amplitude:
+            bands = [np.sqrt(power / 2) * rng.choice((-1, 1), power.shape) for power in bands]
         dates.append(np.stack(bands).astype(_dtype(first)))
     times = [START + date * MONTH if first.dates > 1 else None for date in range(first.dates)]
     if layout.key in STACKED:

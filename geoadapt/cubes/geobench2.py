@@ -6,7 +6,8 @@ is marked: ``Modality.assumed`` and ``Layout2.assumed`` list it in words, and a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from geoadapt.errors import GeoadaptError, nearest
 
@@ -39,12 +40,16 @@ class Modality:
     scale: float = 1.0
     decibel: bool = False
     """Whether what is stored is linear power."""
+    amplitude: bool = False
+    """Whether it is the real part of an amplitude instead, whose square is half of the power on average."""
     nodata: float | None = None
-    """Where the raster itself declares none."""
+    """Beside what the raster itself declares."""
     channels: tuple[str, ...] = ()
     """Bands that are used; empty = all."""
     dates: int = 1
     """The last so many are used."""
+    places: tuple[int, ...] = ()
+    """Of a series that is long enough these dates instead, counted from 0."""
     assumed: str = ""
     """What no document says, in words."""
 
@@ -78,10 +83,21 @@ class Layout2:
     """Of a value."""
     unknown: tuple[int, ...] = (255,)
     """Label values that mean that nobody knows."""
+    stored: Mapping[int, int] = field(default_factory=dict)
+    """Label value → class; empty = the values are classes."""
+    label_bands: int = 1
+    """Bands of a map, of which the first is read."""
     labels: tuple[str, ...] = ("label", "labels", "class", "target")
     """The column of the metadata, or the name of the raster, that holds the target."""
+    repository: str = ""
+    """Of its files on the hub; empty = the key."""
     assumed: str = ""
     """What no document says, in words."""
+
+    @property
+    def numbers(self) -> dict[int, int]:
+        """Label value → class."""
+        return dict(self.stored) or {n: n for n in range(len(self.classes))}
 
     @property
     def mapped(self) -> bool:
@@ -91,7 +107,7 @@ class Layout2:
     @property
     def address(self) -> str:
         """Where it is published."""
-        return f"{HUB}/{self.key}"
+        return f"{HUB}/{self.repository or self.key}"
 
 
 def layout_of(key: str, where: str = "data.dataset") -> Layout2:

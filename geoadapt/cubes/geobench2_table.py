@@ -1,7 +1,8 @@
 """The fifteen data sets of GEO-Bench-2 that classify, segment or regress; literal data.
 
 Tasks, sensors, counts, sizes and licences are those of the benchmark's documents (docs/index.md and the notebooks of
-github.com/The-AI-Alliance/GEO-Bench-2); stored units are what each set's own publication says, marked where assumed.
+github.com/The-AI-Alliance/GEO-Bench-2); orders of bands, label values and names of rasters are those that its loaders
+rely on (geobench_v2/datasets); stored units are what each set's own publication says, marked where assumed.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from geoadapt.cubes.geobench2_classes import (
     CROPS,
     DRIVERS,
     FLAIR,
-    GENERA_13,
+    GENERA_15,
     LAND_COVER_7,
 )
 
 __all__ = ["GEOBENCH2"]
 
 RGBN = ("red", "green", "blue", "nir")
+BUILDINGS = {0: 1, 1: 2}
+"""What SpaceNet stores; the benchmark's class 0 is never there."""
 S2_12 = (
     *("coastal", "blue", "green", "red", "rededge071", "rededge075", "rededge078", "nir", "nir08", "nir09"),
     *("swir16", "swir22"),
@@ -43,7 +46,7 @@ GEOBENCH2: dict[str, Layout2] = {
         classes=CORINE_19,
         inputs=(
             Modality("optical", OPTICAL_FILES, S2_12, REFLECTANCE, 1e-4),
-            Modality("sar", SAR_FILES, VV_VH, DECIBELS),
+            Modality("sar", SAR_FILES, VV_VH, DECIBELS, assumed="that VV comes before VH"),
         ),
         size=120,
         resolution=10.0,
@@ -56,15 +59,20 @@ GEOBENCH2: dict[str, Layout2] = {
         key="treesatai",
         title="TreeSatAI",
         kind="labels",
-        classes=GENERA_13,
-        inputs=(Modality("optical", ("aerial", "image"), RGBN, BRIGHTNESS, EIGHT_BIT),),
+        classes=GENERA_15,
+        inputs=(
+            Modality(
+                *("optical", ("aerial", "image"), ("nir", "green", "blue", "red"), BRIGHTNESS, EIGHT_BIT),
+                channels=RGBN,
+            ),
+        ),
         size=304,
         resolution=0.2,
         splits=(20000, 4000, 4000),
         metric=F1,
         licence="CC-BY-4.0",
         labels=("species_labels", "labels", "label"),
-        assumed="the names of the 13 genera; the Sentinel-1 and Sentinel-2 series beside the aerial image are left out",
+        assumed="Sentinel-1 and Sentinel-2 beside the aerial image are left out",
     ),
     "so2sat": Layout2(
         key="so2sat",
@@ -76,7 +84,12 @@ GEOBENCH2: dict[str, Layout2] = {
                 *("optical", OPTICAL_FILES, S2_10, REFLECTANCE),
                 assumed="that it is stored as 0 to 1",
             ),
-            Modality("sar", SAR_FILES, VV_VH, DECIBELS, decibel=True, assumed="that linear power is stored"),
+            Modality(
+                *("sar", SAR_FILES, VV_VH, DECIBELS),
+                decibel=True,
+                amplitude=True,
+                assumed="that VV comes before VH, of each the real part of the amplitude with all its speckle",
+            ),
         ),
         size=32,
         resolution=10.0,
@@ -84,6 +97,7 @@ GEOBENCH2: dict[str, Layout2] = {
         metric=ACCURACY,
         licence="CC-BY-4.0",
         sensor="sentinel2",
+        repository="mso2sat",
         assumed="the size of the images",
     ),
     "forestnet": Layout2(
@@ -103,7 +117,7 @@ GEOBENCH2: dict[str, Layout2] = {
         metric=ACCURACY,
         licence="CC-BY-4.0",
         sensor="landsat8",
-        assumed="the order of the classes and the size of the images",
+        assumed="the size of the images",
     ),
     "biomassters": Layout2(
         key="biomassters",
@@ -161,9 +175,11 @@ GEOBENCH2: dict[str, Layout2] = {
         classes=LAND_COVER_7,
         inputs=(
             Modality(
-                *("optical", ("planet", "image"), RGBN, REFLECTANCE, 1e-4),
-                dates=4,
-                assumed="red before green and blue; that the last four dates stand for the weekly setting",
+                *("optical", ("planet", "image"), ("blue", "green", "red", "nir"), REFLECTANCE, 1e-4),
+                channels=RGBN,
+                dates=6,
+                places=(0, 4, 9, 14, 19, 24),
+                assumed="that the weekly setting is meant, six days of a month",
             ),
         ),
         size=512,
@@ -194,6 +210,7 @@ GEOBENCH2: dict[str, Layout2] = {
         licence="CC-BY-4.0",
         sensor="sentinel2_l2a",
         unknown=(19, 255),
+        label_bands=3,
         labels=("semantic", *MASKS),
         assumed="how many dates of a series count (the last 12 are taken); the descending passes are left out",
     ),
@@ -233,12 +250,13 @@ GEOBENCH2: dict[str, Layout2] = {
             ),
         ),
         size=512,
-        resolution=1.2,
+        resolution=0.3,
         splits=(5186, 1461, 2961),
         metric=MIOU,
         licence="CC-BY-SA-4.0",
-        labels=("segmentation", *MASKS),
-        assumed="the names of the three classes; the panchromatic image is left out",
+        stored=BUILDINGS,
+        labels=("semantic", "segmentation", *MASKS),
+        assumed="the panchromatic image is left out; the others are sharpened with it",
     ),
     "cloudsen12": Layout2(
         key="cloudsen12",
@@ -295,6 +313,8 @@ GEOBENCH2: dict[str, Layout2] = {
         splits=(4000, 1000, 2000),
         metric=MIOU,
         licence="CC-BY-4.0",
+        # as the classes, or as the grey values of the set's own publication
+        stored={0: 0, 1: 1, 2: 2, 3: 3, 64: 1, 127: 2, 254: 3},
         labels=MASKS,
         assumed="the ground resolution, which differs by sensor from 7 to 20 m",
     ),
@@ -319,6 +339,8 @@ GEOBENCH2: dict[str, Layout2] = {
         splits=(4049, 1022, 3022),
         metric=MIOU,
         licence="Etalab 2.0",
+        # nineteen are stored; those from the thirteenth on are one
+        stored={n: min(n, len(FLAIR)) - 1 for n in range(1, 20)},
         labels=MASKS,
     ),
     "spacenet7": Layout2(
@@ -338,8 +360,8 @@ GEOBENCH2: dict[str, Layout2] = {
         splits=(3500, 652, 1152),
         metric=MIOU,
         licence="CC-BY-SA-4.0",
+        stored=BUILDINGS,
         labels=MASKS,
-        assumed="the names of the three classes",
     ),
 }
 """Key of the benchmark → its layout."""

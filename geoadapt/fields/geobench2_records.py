@@ -18,14 +18,13 @@ from typing import Any
 
 from geoadapt.cubes.geobench2 import Layout2
 from geoadapt.errors import GeoadaptError
-from geoadapt.io.tortilla import Item, inside, items_in, tortillas_under, whole_file
+from geoadapt.io.tortilla import ENDINGS, Item, inside, items_in, tortillas_under, whole_file
 
 __all__ = ["SPLITS", "Record", "records_under"]
 
 SPLITS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
 """What files call a split, and what it is called here."""
 SPLIT_COLUMNS = ("tortilla:data_split", "split", "data_split")
-ENDINGS = {".tif": "GTiff", ".tiff": "GTiff", ".png": "PNG", ".jp2": "JP2OpenJPEG"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +81,16 @@ def _of_folder(folder: Path, split: str, layout: Layout2) -> list[Record]:
     for name in inputs or [""]:
         for path in _files(images / name):
             row = {"modality": name or layout.inputs[0].input}
-            found.setdefault(path.stem, []).append(whole_file(path, path.stem, row, ENDINGS[path.suffix.lower()]))
+            found.setdefault(path.stem, []).append(whole_file(path, row))
     if layout.mapped:
         for path in _files(folder / "labels"):
-            mask = whole_file(path, path.stem, {"modality": "label"}, ENDINGS[path.suffix.lower()])
-            found.setdefault(path.stem, []).append(mask)
+            found.setdefault(path.stem, []).append(whole_file(path, {"modality": "label"}))
         return [Record(name, split, {}, tuple(items)) for name, items in found.items()]
     told = _labels(folder / "labels.csv")
-    missing = sorted(set(found) - set(told))
-    if missing:
+    if missing := sorted(set(found) - set(told)):
         raise GeoadaptError(folder / "labels.csv", f"does not name {missing[:3]}", "give every image a row")
+    if missing := sorted(set(told) - set(found)):
+        raise GeoadaptError(folder / "labels.csv", f"names {missing[:3]}, which are not in {images}", "are all there?")
     return [Record(name, split, told[name], tuple(items)) for name, items in found.items()]
 
 
@@ -106,6 +105,8 @@ def _labels(path: Path) -> dict[str, dict[str, Any]]:
         rows = list(csv.DictReader(file))
     if not rows or not {"name", "label"} <= set(rows[0]):
         raise GeoadaptError(path, f"has the columns {list(rows[0]) if rows else []}", "expected name and label")
+    if twice := [name for name, count in Counter(row["name"] for row in rows).items() if count > 1]:
+        raise GeoadaptError(path, f"names {twice[:3]} twice", "give every image one row; several labels: a|b")
     return {row["name"]: {**row, "label": _number(row["label"])} for row in rows}
 
 

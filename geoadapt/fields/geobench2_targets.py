@@ -78,13 +78,13 @@ def target_of(value: Any, layout: Layout2, names: Sequence[str], where: str) -> 
 def map_of(raster: Item, layout: Layout2, classes: Mapping[int, int]) -> NDArray[Any]:
     """The map (h, w): classes with 255 where nobody knows, or values with NaN; raises GeoadaptError for odd classes."""
     image = raster.read()
-    if len(image.values) != 1:
+    if len(image.values) not in (1, layout.label_bands):
         raise GeoadaptError(raster, f"has {len(image.values)} bands", "expected one with the target of every pixel")
     stored = image.values[0]
     if layout.kind == "value_map":
         values = stored.astype(np.float32)
         return values if image.nodata is None else np.where(values == image.nodata, np.float32(np.nan), values)
-    known = dict(classes) or {n: n for n in range(len(layout.classes))}
+    known = dict(classes) or layout.numbers
     if not classes:
         _check_classes(raster, stored, layout, image.nodata)
     found = np.full(stored.shape, IGNORE, np.int64)
@@ -94,10 +94,11 @@ def map_of(raster: Item, layout: Layout2, classes: Mapping[int, int]) -> NDArray
 
 
 def _check_classes(raster: Item, stored: NDArray[Any], layout: Layout2, nodata: float | None) -> None:
-    allowed = {*range(len(layout.classes)), *layout.unknown, *(() if nodata is None else (nodata,))}
-    odd = sorted({float(v) for v in np.unique(stored)} - {float(v) for v in allowed})
+    known = layout.numbers
+    allowed = {*known, *layout.unknown, *(() if nodata is None else (nodata,))}
+    odd = sorted({float(v) for v in np.unique(stored[np.isfinite(stored)])} - {float(v) for v in allowed})
     if odd:
-        problem = f"holds the classes {odd[:6]}, expected 0 to {len(layout.classes) - 1}"
+        problem = f"holds the classes {odd[:6]}, expected {min(known)} to {max(known)}"
         raise GeoadaptError(raster, problem, "say which value is which class: data.classes={VALUE: CLASS, …}")
 
 

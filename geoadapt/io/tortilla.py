@@ -11,6 +11,7 @@ tortilla itself, whose offsets count from its own beginning.
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 from collections.abc import Mapping
@@ -26,14 +27,19 @@ from rasterio.errors import RasterioError
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.gdal import DRIVERS, quiet
 from geoadapt.io.parquet import Table, read_table
+from geoadapt.io.reason import reason
 
-__all__ = ["HEADER", "MAGIC", "Image", "Item", "inside", "items_in", "tortillas_under", "whole_file"]
+__all__ = ["ENDINGS", "HEADER", "MAGIC", "Image", "Item", "inside", "items_in", "tortillas_under", "whole_file"]
 
 MAGIC = b"#y"
 HEADER = 200
 """Length of the header [bytes]."""
 COLUMNS = ("tortilla:id", "tortilla:file_format", "tortilla:offset", "tortilla:length")
 NESTED = "TORTILLA"
+ARRAYS, DATA = "HDF5", "data"
+"""A format of arrays, and what the one is called that holds an item's pixels."""
+ENDINGS = {".tif": "GTiff", ".tiff": "GTiff", ".png": "PNG", ".jp2": "JP2OpenJPEG"}
+"""What files that stand alone end in, and their format."""
 REFUSED = ("VRT",)
 """Formats that point to other files, or bring code."""
 RATIO = 1_000_000
@@ -70,7 +76,12 @@ class Item:
         return f"{self.path} › {self.name}"
 
     def read(self) -> Image:
-        """Its pixels; raises GeoadaptError for a format that is no raster, or bytes that are damaged."""
+        """Its pixels; raises GeoadaptError for a format that is no raster, or bytes that are damaged.
+
+        An array in HDF5 of several dates (t, c, h, w) gives these one after the other.
+        """
+        if self.format.upper() == ARRAYS:
+            return self._array()
         drivers = [d for d in DRIVERS if d.upper() == self.format.upper() and d not in REFUSED]
         if not drivers:
             hint = "rasters that GDAL reads are taken; convert the others"
@@ -78,14 +89,43 @@ class Item:
         name = f"/vsisubfile/{self.offset}_{self.length},{self.path}"
         try:
             with quiet(), rasterio.Env(), rasterio.open(name, driver=drivers[0]) as source:
-                declared = source.width * source.height * sum(np.dtype(d).itemsize for d in source.dtypes)
-                if declared > max(2**30, self.length * RATIO):
-                    raise GeoadaptError(self, f"declares {declared / 2**30:,.0f} GiB", "it is damaged")
+                self._check_size(source.width * source.height * sum(np.dtype(d).itemsize for d in source.dtypes))
                 bands = tuple(d or "" for d in source.descriptions)
                 return Image(source.read(), source.nodata, bands)
         except (RasterioError, OSError, ValueError) as error:
-            text = str(error.__cause__ or error).splitlines()[0]
+            text = reason(error.__cause__ or error)
             raise GeoadaptError(self, f"cannot be read ({text})", "the file is damaged: download it again") from error
+
+    def _array(self) -> Image:
+        """The pixels of an array in HDF5; nothing that it points to outside of itself is followed."""
+        import h5py
+
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            stream = io.BytesIO(file.read(self.length))
+        try:
+            with h5py.File(stream, "r") as stored:
+                if not isinstance(stored.get(DATA, getlink=True), h5py.HardLink):
+                    raise GeoadaptError(self, f"holds {sorted(stored)}", f"expected an array called {DATA}")
+                array = stored[DATA]
+                if not isinstance(array, h5py.Dataset) or array.external or array.is_virtual:
+                    raise GeoadaptError(self, f"its {DATA} is no array of its own", "download it again")
+                if array.ndim not in (2, 3, 4) or array.dtype.kind not in "iuf":
+                    problem = f"holds {array.dtype} of shape {array.shape}"
+                    raise GeoadaptError(self, problem, "expected numbers (t, c, h, w), (c, h, w) or (h, w)")
+                self._check_size(array.nbytes)
+                values = np.asarray(array[()])
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+            raise GeoadaptError(
+                self, f"cannot be read ({reason(error)})", "the file is damaged: download it again"
+            ) from error
+        values = values.reshape(-1, *values.shape[-2:])
+        return Image(values, None, ("",) * len(values))
+
+    def _check_size(self, declared: int) -> None:
+        """Raises GeoadaptError for more bytes than what is stored can hold."""
+        if declared > max(2**30, self.length * RATIO):
+            raise GeoadaptError(self, f"declares {declared / 2**30:,.0f} GiB", "it is damaged")
 
 
 def tortillas_under(root: Path) -> dict[str, list[Path]]:
@@ -116,9 +156,9 @@ def inside(item: Item) -> list[Item]:
     return _items(item.path, item.offset, item.length, item) if item.nested else [item]
 
 
-def whole_file(path: Path, name: str, row: Mapping[str, Any] | None = None, driver: str = "GTiff") -> Item:
-    """A raster file of its own as an item."""
-    return Item(name, driver, path, 0, path.stat().st_size, row or {})
+def whole_file(path: Path, row: Mapping[str, Any] | None = None) -> Item:
+    """A raster file of its own as an item, by the file's name."""
+    return Item(path.stem, ENDINGS[path.suffix.lower()], path, 0, path.stat().st_size, row or {})
 
 
 def _items(path: Path, start: int, length: int, where: object) -> list[Item]:

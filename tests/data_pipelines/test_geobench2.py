@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from data_pipelines import PIPELINES
 from data_pipelines.geobench2 import check_geobench2
 from data_pipelines.geobench_standins import MANIFEST, StandinSpec, write_standins
+from data_pipelines.tortilla import Sample, _table, tortilla, write_parts
 from geoadapt.cli import main
+from geoadapt.cubes.geobench2_files import PUBLISHED
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.geobench2_config import Geobench2Config, Geobench2StandinConfig
+from tests.io.test_tortilla import geotiff
 
 FEW = StandinSpec(train=2, val=1, test=1, size=8)
 
@@ -83,6 +88,69 @@ def test_hashes_are_held_against_sums_and_nothing_is_claimed_without(brought):
     (beside / f"{paths[1].name}.metadata").write_text(f"{'0' * 40}\n{'a' * 64}\n1700000000.0\n")
     with pytest.raises(GeoadaptError, match=f"{paths[1].name}: has the sha256 {hashes[1][:16]}…, expected aaaa"):
         check_geobench2("forestnet", brought)
+
+
+def test_what_the_benchmark_itself_states_of_a_file_is_asked(brought, monkeypatch):
+    paths = sorted(brought.glob("*.tortilla"))
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    whole = {path.name: digest for path, digest in zip(paths, hashes, strict=True)}
+    monkeypatch.setitem(PUBLISHED, "forestnet", whole)
+    assert all("sha256 agrees" in line for line in check_geobench2("forestnet", brought))
+    monkeypatch.setitem(PUBLISHED, "forestnet", {**whole, "forestnet_more.tortilla": "a" * 64})
+    with pytest.raises(
+        GeoadaptError, match=r"lacks forestnet_more.tortilla of ForestNet; download .*aialliance/forestnet"
+    ):
+        check_geobench2("forestnet", brought)
+    monkeypatch.setitem(PUBLISHED, "forestnet", {**whole, paths[0].name: "a" * 64})
+    with pytest.raises(GeoadaptError, match=f"{paths[0].name}: has the sha256 {hashes[0][:16]}…, expected aaaa"):
+        check_geobench2("forestnet", brought)
+    (brought / "SHA256SUMS").write_text(f"{hashes[0]}  {paths[0].name}\n")
+    assert len(check_geobench2("forestnet", brought)) == 2
+
+
+def plain(folder: Path, *, mapped: bool) -> Path:
+    """Plain folders with one image each."""
+    for split in ("train", "val", "test"):
+        (folder / split / "images").mkdir(parents=True)
+        (folder / split / "images" / "a.tif").write_bytes(geotiff(np.zeros((1, 4, 4), np.uint8)))
+        (folder / split / "labels").mkdir()
+        if mapped:
+            (folder / split / "labels" / "a.tif").write_bytes(geotiff(np.zeros((1, 4, 4), np.uint8)))
+        else:
+            (folder / split / "labels.csv").write_text("name,label\na,1\n")
+    return folder
+
+
+def test_plain_folders_are_checked_split_by_split(tmp_path):
+    maps, classes = plain(tmp_path / "maps", mapped=True), plain(tmp_path / "classes", mapped=False)
+    assert [line.split(" ")[0] for line in check_geobench2("caffe", maps)] == [
+        "train/images",
+        "val/images",
+        "test/images",
+    ]
+    assert len(check_geobench2("forestnet", classes)) == 3
+    (classes / "test" / "labels.csv").unlink()
+    with pytest.raises(GeoadaptError, match=r"test/labels\.csv: is not there"):
+        check_geobench2("forestnet", classes)
+    (maps / "test" / "labels" / "a.tif").unlink()
+    with pytest.raises(GeoadaptError, match="test/labels: lacks the maps of 1 images: a"):
+        check_geobench2("caffe", maps)
+    (maps / "val" / "images" / "a.tif").write_bytes(b"")
+    with pytest.raises(GeoadaptError, match=r"a\.tif › a: cannot be read"):
+        check_geobench2("caffe", maps)
+    (maps / "val" / "images" / "a.tif").unlink()
+    with pytest.raises(GeoadaptError, match="holds no images in val/images or validation/images"):
+        check_geobench2("caffe", maps)
+
+
+def test_a_sample_without_rasters_is_named(tmp_path):
+    empty = tortilla([Sample("x", b"x" * 9)])
+    at = struct.unpack("<Q", empty[2:10])[0]
+    none = _table({name: [] for name in ("tortilla:id", "tortilla:file_format", "tortilla:offset", "tortilla:length")})
+    nested = empty[:10] + struct.pack("<Q", len(none)) + empty[18:at] + none
+    write_parts(tmp_path, "set", [Sample("s", nested, "TORTILLA", {"tortilla:data_split": "train"})])
+    with pytest.raises(GeoadaptError, match="› s: holds no raster"):
+        check_geobench2("forestnet", tmp_path)
 
 
 def test_a_file_cut_short_or_a_lost_part_is_named(brought):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import struct
 
+import h5py
 import numpy as np
 import pytest
 from rasterio.io import MemoryFile
@@ -11,7 +13,7 @@ from rasterio.io import MemoryFile
 from data_pipelines.tortilla import Sample, tortilla, write_parts
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.gdal import quiet
-from geoadapt.io.tortilla import HEADER, inside, items_in, tortillas_under, whole_file
+from geoadapt.io.tortilla import HEADER, Item, inside, items_in, tortillas_under, whole_file
 
 
 def geotiff(values: np.ndarray, nodata: float | None = None, names: tuple[str, ...] = ()) -> bytes:
@@ -80,10 +82,66 @@ def test_parts_are_joined_in_order_and_a_missing_one_is_named(tmp_path, images):
         tortillas_under(tmp_path)
 
 
+def stored(tmp_path, fill) -> Item:
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        fill(file)
+    (path,) = write_parts(tmp_path, "set", [Sample("a", stream.getvalue(), "HDF5")])
+    return items_in(path)[0]
+
+
+def test_dates_of_an_array_in_hdf5_stand_behind_each_other(tmp_path):
+    values = np.random.default_rng(0).integers(0, 9, (4, 3, 6, 5)).astype(np.int16)
+
+    def fill(file):
+        file["data"] = values
+
+    image = stored(tmp_path, fill).read()
+    np.testing.assert_array_equal(image.values, values.reshape(12, 6, 5))
+    assert image.nodata is None and image.bands == ("",) * 12
+
+
+def elsewhere(file):
+    file["data"] = h5py.ExternalLink("/etc/hostname", "x")
+
+
+def from_a_file(file):
+    file.create_dataset("data", (2, 2), "u1", external=[("/etc/hostname", 0, 4)])
+
+
+def huge(file):
+    file.create_dataset("data", (2**20, 2**20), "u1", chunks=(2**10, 2**10))
+
+
+@pytest.mark.parametrize(
+    ("fill", "said"),
+    [
+        (
+            lambda file: file.create_dataset("image", data=np.zeros((2, 2))),
+            r"holds \['image'\]; expected an array called",
+        ),
+        (lambda file: file.create_group("data"), "no array of its own"),
+        (lambda file: file.create_dataset("data", data=[b"text"]), "expected numbers"),
+        (elsewhere, "expected an array called data"),
+        (from_a_file, "no array of its own"),
+        (huge, "declares 1,024 GiB"),
+    ],
+)
+def test_an_array_in_hdf5_that_is_none_or_lies_elsewhere_is_refused(tmp_path, fill, said):
+    with pytest.raises(GeoadaptError, match=said):
+        stored(tmp_path, fill).read()
+
+
+def test_damaged_hdf5_is_named(tmp_path):
+    (path,) = write_parts(tmp_path, "set", [Sample("a", b"\x89HDF\r\n\x1a\n" + bytes(300), "HDF5")])
+    with pytest.raises(GeoadaptError, match="› a: cannot be read"):
+        items_in(path)[0].read()
+
+
 def test_a_file_of_its_own_is_an_item(tmp_path, images):
     path = tmp_path / "a,b.tif"
     path.write_bytes(geotiff(images[0]))
-    np.testing.assert_array_equal(whole_file(path, "a").read().values, images[0])
+    np.testing.assert_array_equal(whole_file(path).read().values, images[0])
 
 
 def damaged(data: bytes, how: str) -> bytes:
