@@ -79,6 +79,15 @@ class Picture(nn.Module):
         """Features from what the first ``block`` blocks gave."""
         return Features(self._run(state, block, len(self.blocks)).maps, self.spec.strides)
 
+    def train(self, mode: bool = True) -> Picture:
+        """As any module, but a batch normalisation's statistics never move: no adapter stores them."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                # its own switch alone: an adapter that sits inside is trained as asked
+                module.training = False
+        return self
+
     def _run(self, state: State, first: int, stop: int) -> State:
         """The state after blocks ``first`` to before ``stop``; a tapped one gives a map."""
         if state.tokens is None:

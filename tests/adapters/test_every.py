@@ -70,7 +70,7 @@ def test_it_starts_without_effect_is_alive_and_merges(adapter: str, backbone: st
 
 @pytest.mark.parametrize(
     ("adapter", "backbone"),
-    [(a, b) for a in ADAPTER if a not in ("none", "full") for b in ("small_eo", "small_wx", "pmaa")],
+    [(a, b) for a in ADAPTER if a not in ("none", "full") for b in ("small_eo", "small_wx", "pmaa", "resnet")],
 )
 def test_training_moves_nothing_but_the_adapter(adapter: str, backbone: str) -> None:
     attached = some(adapter, backbone)

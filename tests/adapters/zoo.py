@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,10 +26,12 @@ from geoadapt.backbones.config import (
     DlL8s2UvConfig,
     GalileoConfig,
     PmaaConfig,
+    PrestoConfig,
     PrithviEoConfig,
     SmallSeriesConfig,
     SpaGanConfig,
 )
+from geoadapt.backbones.picture_config import PictureConfig
 from geoadapt.fields.types import Batch, Field, LatLonGrid
 from geoadapt.registry import build
 from tests.tiny import tiny_backbone
@@ -36,6 +39,7 @@ from tests.waves import tiny_wx
 
 __all__ = ["ADAPTER", "BACKBONE", "IN_DOUBLE", "batch", "built", "features", "fresh", "moved", "some"]
 
+STAGES: dict[str, Any] = {"random_weights": True, "widths": (8, 16, 24, 32), "depths": (1, 1, 2, 1)}
 BACKBONE = {
     "galileo": GalileoConfig(random_weights=True),
     "prithvi": PrithviEoConfig(random_weights=True, width=32, depth=2, heads=2, patch_size=8),
@@ -46,6 +50,10 @@ BACKBONE = {
     "dl_l8s2_uv": DlL8s2UvConfig(random_weights=True, variant="RGBI6"),
     "spagan": SpaGanConfig(random_weights=True),
     "small_series": SmallSeriesConfig(random_weights=True),
+    "presto": PrestoConfig(random_weights=True, stride=8),
+    "dinov2": PictureConfig("dinov2_small", random_weights=True, widths=(32,), depths=(2,), heads=2),
+    "convnextv2": PictureConfig("convnextv2_atto", **STAGES),
+    "resnet": PictureConfig("resnet50", **STAGES),
 }
 IN_DOUBLE = ("pmaa", "pmaa_published", "dl_l8s2_uv", "spagan")
 """Those that run in double precision; PMAA's features reach 100, and single precision blurs what merging does."""
@@ -93,7 +101,8 @@ def batch(name: str) -> Batch:
         channels = ("mean_sea_level_pressure", "temperature@850")
         return Batch({"atmosphere": Field(values, channels, None, times, grid)}, lead_time=torch.tensor([24.0, 48.0]))
     dates = 3 if name.startswith("pmaa") or name == "small_series" else 1
-    values = torch.rand(1, dates, 6, 32, 32, generator=drawn) * 0.5
+    side = {"dinov2": 28, "resnet": 64}.get(name, 32)
+    values = torch.rand(1, dates, 6, side, side, generator=drawn) * 0.5
     times = (torch.arange(dates) * 864_000)[None]
     return Batch({"optical": Field(values, ("blue", "green", "red", "nir", "swir16", "swir22"), None, times)})
 

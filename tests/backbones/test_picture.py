@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from geoadapt.adapters.attach import attach, probe
-from geoadapt.adapters.config import HeadOnlyConfig, LoraConfig
+from geoadapt.adapters.config import FullConfig, HeadOnlyConfig, LoraConfig
 from geoadapt.backbones import BACKBONES
 from geoadapt.backbones.base import SplitBackbone
 from geoadapt.backbones.picture import Picture, build, variant_of
@@ -251,6 +251,24 @@ def test_lora_reaches_the_output_in_every_target(name: str) -> None:
     probe(attached, Batch({"optical": optical(model)}))
     last_only = attach(build(model.settings), LoraConfig(r=2, last_blocks=1))
     assert {key.split(".")[1] for key in last_only.modules()} == {str(model.spec.blocks - 1)}
+
+
+def test_training_leaves_statistics_that_no_adapter_stores(tmp_path: Path) -> None:
+    model = build(made("resnet50").settings)
+    field = optical(model)
+    kept = {key: value.clone() for key, value in model.named_buffers()}
+    attached = attach(model, FullConfig())
+    model.train()
+    optimiser = torch.optim.SGD(attached.parameters(), lr=1e-3)
+    for _ in range(2):
+        optimiser.zero_grad()
+        model(Batch({"optical": field})).maps[-1].square().mean().backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    assert all(torch.equal(value, kept[key]) for key, value in model.named_buffers())
+    attached.save(tmp_path)
+    other = attach(build(model.settings), FullConfig())
+    other.load_folder(tmp_path)
+    assert torch.equal(last(model.eval(), field), last(other.backbone, field))  # type: ignore[arg-type]
 
 
 def test_random_weights_follow_the_seed_and_leave_the_global_state_alone() -> None:
