@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,11 @@ FLAGS = (
     Flag("--mask", "a stack's masks: auto, none, bundle (the one that ships, or its folder), or a pattern", value="M"),
     Flag("--dates", "which of a stack's dates to restore: 2020-05-01,2020-06-01/2020-06-30; default all", value="D"),
     Flag("--grid", "a stack's grid: first (scene), union or intersection", value="G"),
+    Flag("--bands", "which of a stack's bands: red,nir; default all reflective ones", value="B"),
+    Flag("--scale", "reflectance = stored · scale + offset, where a stack's files do not say it", value="S"),
+    Flag("--offset", "see --scale", value="O"),
+    Flag("--nodata", "the stored number for missing, where a stack's files declare none", value="N"),
+    Flag("--mask-scheme", "what a stack's masks mean, where names do not tell: hls_fmask, sentinel2_scl …", value="M"),
 )
 """Flags of stacks; the others of ``predict`` that mean something for them are shared."""
 GRIDS = ("first", "union", "intersection")
@@ -55,7 +60,8 @@ class _Asked:
     mask: str
     masking: Path | None
     """The cloud bundle that makes the masks, where one does."""
-    grid: str
+    opening: dict[str, Any]
+    """What was said of grid, bands and numbers, by the names that ``open_series`` gives them."""
 
 
 def is_stack(request: Request, bundle: Path | None) -> bool:
@@ -79,17 +85,42 @@ def plan_stack(request: Request, bundle: Path | None) -> Callable[[], int]:
             raise GeoadaptError(flag, "is not for stacks", "cut the scenes first, or leave it out")
     if bundle is not None and "--method" in request.flags:
         raise GeoadaptError("--method", "is given beside --bundle", "give one of them")
-    method, grid = request.flags.get("--method", ""), request.flags.get("--grid", "first")
+    if bundle is not None and "--bands" in request.flags:
+        raise GeoadaptError("--bands", "is given beside --bundle", "leave it out: a bundle takes bands of its own")
+    method = request.flags.get("--method", "")
     if method:
         from geoadapt.inference.restore_method import composite_method
 
         composite_method(method)
-    if grid not in GRIDS:
-        raise GeoadaptError("--grid", f"'{grid}'", nearest(grid, GRIDS))
     mask = request.flags.get("--mask", "auto")
     output = Path(request.required("--output"))
-    asked = _Asked(request, output, compose(request.overrides), bundle, method, mask, _masking(mask), grid)
+    asked = _Asked(request, output, compose(request.overrides), bundle, method, mask, _masking(mask), _said(request))
     return (lambda: _dry_run(asked)) if "--dry-run" in request.flags else (lambda: _restore(asked))
+
+
+def _said(request: Request) -> dict[str, Any]:
+    """What the flags say of a stack's grid, bands and numbers; raises GeoadaptError for what cannot be meant."""
+    flags = request.flags
+    grid = flags.get("--grid", "first")
+    if grid not in GRIDS:
+        raise GeoadaptError("--grid", f"'{grid}'", nearest(grid, GRIDS))
+    said: dict[str, Any] = {"grid": grid, "sensor": flags.get("--sensor")}
+    if "--bands" in flags:
+        said["bands"] = tuple(name.strip() for name in flags["--bands"].split(","))
+    if "--mask-scheme" in flags:
+        from geoadapt.cubes.quality import scheme_named
+
+        scheme_named(flags["--mask-scheme"])
+        said["mask_scheme"] = flags["--mask-scheme"]
+    return said | {name: _number(flags, name) for name in ("scale", "offset", "nodata") if f"--{name}" in flags}
+
+
+def _number(flags: Mapping[str, str], name: str) -> float:
+    text = flags[f"--{name}"]
+    try:
+        return float(text)
+    except ValueError:
+        raise GeoadaptError(f"--{name}", f"'{text}' is no number", "write it as 0.0001") from None
 
 
 def task_of(bundle: Path) -> str:
@@ -164,10 +195,12 @@ def _stack_job(asked: _Asked, method: Method, device: str) -> StackJob:
 
     request = asked.request
     check_radar(method.name, method.radar, asked.job.infer.radar)
-    how: dict[str, Any] = {"mask": asked.mask, "grid": asked.grid, "sensor": request.flags.get("--sensor")}
-    how |= _opening(asked.job.infer)
+    how: dict[str, Any] = {"mask": asked.mask, **asked.opening, **_opening(asked.job.infer)}
+    if asked.masking is not None:
+        how["threshold"] = asked.job.infer.threshold
     radar = asked.job.infer.radar
-    more = ((asked.mask,) if asked.mask not in ("auto", "none", "bundle") else ()) + ((radar,) if radar else ())
+    read = [asked.mask if asked.masking is None else str(asked.masking), radar]
+    more = tuple(each for each in read if each not in ("auto", "none", None))
     how["radar"] = radar
     return StackJob(
         request.paths,
@@ -178,6 +211,7 @@ def _stack_job(asked: _Asked, method: Method, device: str) -> StackJob:
         request.flags.get("--dates", ""),
         how,
         more,
+        masked=asked.masking is not None,
     )
 
 
@@ -202,11 +236,10 @@ def _seen(asked: _Asked, method: Method, device: str) -> Stack:
     from geoadapt.inference.restore_mask import open_masked
 
     infer = asked.job.infer
-    common: dict[str, Any] = {"grid": asked.grid, "sensor": asked.request.flags.get("--sensor")}
-    common |= {**_opening(infer), "buffer": infer.cloud_buffer}
-    paths = list(asked.request.paths)
+    common = {**asked.opening, **_opening(infer), "buffer": infer.cloud_buffer}
+    paths, bands = list(asked.request.paths), common.pop("bands", method.channels)
     if asked.masking is None:
-        return open_series(paths, bands=method.channels, mask=asked.mask, **common)
+        return open_series(paths, bands=bands, mask=asked.mask, **common)
     from geoadapt.bundle.card import read_card
     from geoadapt.bundle.load import load_bundle
 
@@ -215,7 +248,7 @@ def _seen(asked: _Asked, method: Method, device: str) -> Stack:
         own = shipped_weights(str(read_card(asked.masking)[0].backbone.get("name")))
         weights = None if own is None else str(own)
     bundle = load_bundle(asked.masking, device=device, weights=weights)
-    return open_masked(paths, method.channels, bundle, threshold=infer.threshold, device=device, **common)
+    return open_masked(paths, bands, bundle, threshold=infer.threshold, device=device, **common)
 
 
 def _dry_run(asked: _Asked) -> int:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from geoadapt.errors import GeoadaptError, nearest
 
-__all__ = ["SCHEMES", "Scheme", "decode", "is_quality", "scheme_named", "scheme_of"]
+__all__ = ["SCHEMES", "TREATMENTS", "Scheme", "decode", "is_quality", "scheme_named", "scheme_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,9 @@ class Scheme:
 _HIDDEN = ("fill", "cloud", "shadow")
 _OPTIONS = ("snow", "cirrus", "dilated", "dark", "saturated", "unclassified")
 _TREATMENT = ("clear", "cloudy")
+_CONFIDENCES = (1, 2, 3)
+TREATMENTS = ("confidence", *_OPTIONS)
+"""What ``decode`` may be told beside the scheme."""
 
 SCHEMES: dict[str, Scheme] = {
     "landsat_c1_bqa": Scheme(
@@ -160,6 +163,8 @@ def decode(
     for name, word in told.items():
         if word not in _TREATMENT:
             raise GeoadaptError(name, f"'{word}' is unknown", nearest(word, _TREATMENT))
+    if confidence not in _CONFIDENCES:
+        raise GeoadaptError("confidence", f"{confidence} is unknown", "choose 1 low, 2 medium or 3 high")
     table = scheme_named(scheme)
     hidden = {*_HIDDEN, *(name for name, word in told.items() if word == "cloudy")}
     missing = np.zeros(values.shape, bool)

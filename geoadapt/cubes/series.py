@@ -59,6 +59,8 @@ class SeriesInfo:
     """Of every scene, in order of time, the date that it is part of: what a function that makes masks is given."""
     left_out: tuple[str, ...] = ()
     """Files of the scenes that cannot be read and are not in the series."""
+    files: tuple[str, ...] = ()
+    """What scenes and their quality layers are read from."""
 
 
 class SeriesSource:
@@ -251,6 +253,7 @@ def _info(plan: Plan, name: str, notes: tuple[str, ...], left: Sequence[LeftOut]
         notes=notes,
         scenes=tuple(date for date, group in enumerate(plan.groups) for _ in group),
         left_out=tuple(one.file for one in left),
+        files=tuple(file for part in plan.parts for file in part.files),
     )
 
 

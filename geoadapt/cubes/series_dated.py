@@ -20,12 +20,12 @@ from geoadapt.cubes.quality import decode as decode_quality
 from geoadapt.cubes.quality import is_quality, scheme_of
 from geoadapt.cubes.reading import Reading
 from geoadapt.cubes.series_grid import Read, Sampler
-from geoadapt.cubes.series_parts import Choice, Part
+from geoadapt.cubes.series_parts import Choice, Part, scaled
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.base import SourceInfo, Window
 from geoadapt.io.decode import decode
 from geoadapt.io.raster import RasterSource
-from geoadapt.io.stack import geobox
+from geoadapt.io.stack import SelectSource, geobox
 
 __all__ = ["dated_part"]
 
@@ -88,7 +88,8 @@ def _info(path: Path, band: str, times: Dates, reading: Reading, choice: Choice)
     scale = info.scale if reading.scale is None else (reading.scale,) * count
     offset = info.offset if reading.offset is None else (reading.offset,) * count
     nodata = choice.nodata if info.nodata is None else info.nodata
-    return replace(info, bands=(band,) * count, scale=scale, offset=offset, nodata=nodata)
+    told = replace(info, bands=(band,) * count, scale=scale, offset=offset, nodata=nodata)
+    return scaled(told, band, reading)
 
 
 def _checked(info: SourceInfo, reading: Reading) -> list[str]:
@@ -97,7 +98,7 @@ def _checked(info: SourceInfo, reading: Reading) -> list[str]:
     source = RasterSource(info.origin, [middle], [info.bands[0]], allow_external=reading.allow_external)
     try:
         one = replace(source.info, scale=info.scale[:1], offset=info.offset[:1], nodata=info.nodata)
-        return check_reflectance(one, sample(source))
+        return check_reflectance(one, sample(SelectSource(source, [0], one)))
     finally:
         source.close()
 

@@ -112,7 +112,11 @@ class Sampler:
         whole = Window(0, 0, self._target.height, self._target.width)
         rows, cols = self._at(*self._lattice(whole, max(1, min(whole.height, whole.width) // 32)))
         inside = (rows >= 0) & (rows <= self._own.height) & (cols >= 0) & (cols <= self._own.width)
-        return bool(inside.any())
+        if inside.any():
+            return True
+        # In a union of places far apart a scene may lie between the points of the lattice.
+        top, left, bottom, right = _span(self._own, self._target)
+        return top >= -_TIE and left >= -_TIE and bottom <= whole.height + _TIE and right <= whole.width + _TIE
 
     def read(self, read: Read, window: Window, method: str | None = None) -> NDArray[np.float32]:
         """Values (n, h, w) on the target's ``window``; ``read`` gives them on a window of the own grid."""

@@ -6,7 +6,7 @@ In: parts, and how they are to be joined. Out: a ``Plan``, which can be opened a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,9 +112,16 @@ def join(parts: Sequence[Part], how: Joining, where: str) -> Plan:
         size=size,
         resampling=how.resampling,
         notes=(*_some(n for k in used for n in parts[k].notes), *said),
-        doubts=(*_some(d for k in used for d in parts[k].doubts), *doubts),
+        doubts=(*_some(_doubts([parts[k] for k in used])), *doubts),
         buffer=how.buffer,
     )
+
+
+def _doubts(parts: Sequence[Part]) -> Iterator[str]:
+    """What may be wrong with the numbers of all parts, or with those of the scenes that are named."""
+    shared = Counter(doubt for part in parts for doubt in set(part.doubts))
+    for part in parts:
+        yield from (d if shared[d] == len(parts) else f"{part.names[0]}: {d}" for d in part.doubts)
 
 
 def _some(sentences: Iterable[str]) -> list[str]:

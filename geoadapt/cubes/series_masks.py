@@ -24,7 +24,7 @@ from geoadapt.io.gdal import local_file
 from geoadapt.io.listing import SceneFiles
 from geoadapt.words import counted
 
-__all__ = ["MaskFile", "given_masks", "mask_beside", "quality_band"]
+__all__ = ["MaskFile", "given_masks", "item_ids", "mask_beside", "quality_band"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ def mask_beside(scene: SceneFiles | str, choice: Choice) -> MaskFile | None:
         if not found:
             return None
         path = str(min(found, key=_rank))
-    stem = Path(path).stem
-    return MaskFile(path, 0, choice.scheme or scheme_of(stem, _product(path)))
+    name = _address(path)
+    return MaskFile(path, 0, choice.scheme or scheme_of(Path(name).stem, _product(name)))
 
 
 def given_masks(mask: str | Mapping[str, Any], names: Sequence[str], times: Sequence[np.datetime64]) -> list[str]:
@@ -122,16 +122,30 @@ def _asset(scene: SceneFiles) -> str | None:
     file = Path(scene.origin)
     if file.suffix.lower() not in (".json", ".geojson") or not file.is_file():
         return None
-    document = json.loads(file.read_text(encoding="utf-8"))
-    items = document.get("features", [document])
-    item: Mapping[str, Any] = next((i for i in items if i.get("id") == scene.tags.get("scene")), {})
+    item: Mapping[str, Any] = next((i for i in _items(file) if i.get("id") == scene.tags.get("scene")), {})
     found = [a["href"] for key, a in item.get("assets", {}).items() if _is_quality_asset(key, a)]
     if not found:
         return None
-    href = str(min(found, key=lambda h: _rank(Path(h))))
+    href = str(min(found, key=lambda h: _rank(Path(_address(h)))))
     return href if local_file(href) is None else str(file.parent / href)
 
 
+def item_ids(file: Path) -> list[str]:
+    """The names of the items that a STAC file holds itself."""
+    return [str(item.get("id")) for item in _items(file)]
+
+
+def _items(file: Path) -> list[Mapping[str, Any]]:
+    document = json.loads(file.read_text(encoding="utf-8"))
+    found: list[Mapping[str, Any]] = document.get("features", [document])
+    return found
+
+
 def _is_quality_asset(key: str, asset: Mapping[str, Any]) -> bool:
-    href = str(asset.get("href", ""))
+    href = _address(str(asset.get("href", "")))
     return Path(href).suffix.lower() in RASTER_SUFFIXES and (is_quality(key) or is_quality(Path(href).stem))
+
+
+def _address(href: str) -> str:
+    """A path, or a URL without the signature behind it, so that it ends as its file does."""
+    return href if local_file(href) is not None else href.partition("?")[0]

@@ -5,18 +5,22 @@ In: nothing but descriptions. Out: ``Part``, what all ways of storing a series c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
+from geoadapt.cubes.bands import REFLECTIVE
+from geoadapt.cubes.quality import TREATMENTS
+from geoadapt.cubes.reading import Reading
+from geoadapt.cubes.sensors import sensor_named
 from geoadapt.errors import GeoadaptError, nearest
-from geoadapt.io.base import Window
+from geoadapt.io.base import SourceInfo, Window
 
-__all__ = ["DAMAGED", "Choice", "Part", "Reader", "moment", "span"]
+__all__ = ["DAMAGED", "Choice", "Part", "Reader", "moment", "scaled", "span"]
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -61,6 +65,8 @@ class Part:
     """What was used and done."""
     doubts: tuple[str, ...] = ()
     """What may be wrong with its numbers."""
+    files: tuple[str, ...] = ()
+    """What is read beside ``origin``: files and addresses of its bands and its quality layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +88,17 @@ class Choice:
     def __post_init__(self) -> None:
         if isinstance(self.mask, str) and self.mask not in MASKS and not any(c in self.mask for c in "*?[./\\"):
             raise GeoadaptError("mask", f"'{self.mask}' is unknown", nearest(self.mask, MASKS))
+        for name in self.treatment:
+            if name not in TREATMENTS:
+                raise GeoadaptError("treatment", f"'{name}' is unknown", nearest(name, TREATMENTS))
         if self.damaged not in DAMAGED:
             raise GeoadaptError("damaged", f"'{self.damaged}' is unknown", nearest(self.damaged, DAMAGED))
+
+    def check_dates(self, names: Sequence[str]) -> None:
+        """Raise GeoadaptError for a date of a scene that is not among ``names``: it would be passed over."""
+        for name in self.dates:
+            if name not in names:
+                raise GeoadaptError("times", f"'{name}' is no scene of these {len(names)}", nearest(name, names))
 
     def holds(self, times: Dates) -> Bools:
         """Which of ``times`` lie between start and end, both included."""
@@ -115,3 +130,15 @@ def span(start: object | None, end: object | None) -> tuple[np.datetime64 | None
     if first is not None and last is not None and last < first:
         raise GeoadaptError("start", f"{first} lies after end {last}", "exchange them")
     return first, last
+
+
+def scaled(info: SourceInfo, band: str, reading: Reading) -> SourceInfo:
+    """``info`` of one band with the scale and nodata of the sensor that the caller names, where nothing else tells."""
+    told = reading.scale is not None or reading.offset is not None or info.scale or any(info.offset)
+    if reading.sensor is None or band not in REFLECTIVE or info.dtype.kind not in "iu" or told:
+        return info
+    sensor, layers = sensor_named(reading.sensor), len(info.bands)
+    if sensor.scale is None:
+        return info
+    nodata = sensor.nodata if info.nodata is None else info.nodata
+    return replace(info, scale=(sensor.scale,) * layers, offset=(sensor.offset,) * layers, nodata=nodata)

@@ -19,12 +19,14 @@ from geoadapt.cubes.quality import is_quality
 from geoadapt.cubes.reading import Reading
 from geoadapt.cubes.series_damage import LeftOut
 from geoadapt.cubes.series_dated import dated_part
+from geoadapt.cubes.series_masks import item_ids
 from geoadapt.cubes.series_parts import Choice, Part, moment
 from geoadapt.cubes.series_scenes import scene_parts
 from geoadapt.cubes.series_stores import store_part
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.gdal import local_file
 from geoadapt.io.listing import SceneFiles
+from geoadapt.io.stac import is_stac
 from geoadapt.io.zarr_read import is_store
 
 __all__ = ["Paths", "Times", "parts_at"]
@@ -70,7 +72,15 @@ def _images(paths: list[str], reading: Reading) -> list[SceneFiles | str]:
     images = [s for s in scenes if not (isinstance(s, str) and is_quality(Path(s).stem))]
     if not images:
         raise GeoadaptError(paths[0], "holds quality layers, but no images", "give the scenes too")
-    return images
+    items = {key: p for p in named if is_stac(Path(p)) for key in item_ids(Path(p))}
+    return [_with_item(scene, items) for scene in images]
+
+
+def _with_item(scene: SceneFiles | str, items: Mapping[str, str]) -> SceneFiles | str:
+    """The scene, its origin the file that lists its assets where its item calls itself by a URL, as a search's do."""
+    if isinstance(scene, str) or local_file(scene.origin) is not None:
+        return scene
+    return replace(scene, origin=items.get(scene.tags.get("scene", ""), scene.origin))
 
 
 def _by_band(paths: Sequence[str], renamed: Mapping[str, str]) -> dict[str, Path]:

@@ -57,6 +57,7 @@ def scene_parts(scenes: Sequence[Scene], reading: Reading, choice: Choice) -> tu
 
     Raises GeoadaptError for a scene without a date or quality layer, and for a damaged one unless it may be left out.
     """
+    choice.check_dates([_name(scene) for scene in scenes])
     looked = [_look(scene, reading, choice) for scene in scenes if _may_be_wanted(scene, choice)]
     left = [one for one in looked if isinstance(one, LeftOut)]
     found = [one for one in looked if isinstance(one, _Opened) and choice.holds(np.array([one.time]))[0]]
@@ -78,7 +79,7 @@ def _may_be_wanted(scene: Scene, choice: Choice) -> bool:
 
 def _look(scene: Scene, reading: Reading, choice: Choice) -> _Opened | LeftOut:
     """A scene as it was found, or why it is left out."""
-    files = [scene] if isinstance(scene, str) else list(dict.fromkeys(band.path for band in scene.bands))
+    files = _files(scene)
     problem = damage(files)
     if problem is None:
         try:
@@ -90,6 +91,10 @@ def _look(scene: Scene, reading: Reading, choice: Choice) -> _Opened | LeftOut:
     if choice.damaged == "error":
         raise problem
     return LeftOut(_name(scene), problem.path, problem.problem)
+
+
+def _files(scene: Scene) -> list[str]:
+    return [scene] if isinstance(scene, str) else list(dict.fromkeys(band.path for band in scene.bands))
 
 
 def _name(scene: Scene) -> str:
@@ -215,6 +220,7 @@ def _part(one: _Opened, reading: Reading, choice: Choice) -> Part:
         opener=partial(_SceneReader, replace(one, reading=again), choice),
         notes=(*_told(one.mask), *([info.tags["notes"]] if "notes" in info.tags else [])),
         doubts=one.doubts,
+        files=(*_files(one.scene), *([one.mask.path] if one.mask is not None and one.mask.path else [])),
     )
 
 

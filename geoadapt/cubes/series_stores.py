@@ -24,7 +24,7 @@ from geoadapt.cubes.quality import is_quality, scheme_of
 from geoadapt.cubes.reading import Reading
 from geoadapt.cubes.sensors import SENSORS, sensor_band, sensor_in_tags
 from geoadapt.cubes.series_grid import Sampler
-from geoadapt.cubes.series_parts import Choice, Part
+from geoadapt.cubes.series_parts import Choice, Part, scaled
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.base import SourceInfo, Window
 from geoadapt.io.decode import decode
@@ -113,12 +113,14 @@ def _layers(
             continue
         info = _info(path, dataset, array, reading, choice)
         if "band" not in axes:
-            found[_common(name, renamed)] = _Layer(name, None, info)
+            band = _common(name, renamed)
+            found[band] = _Layer(name, None, scaled(info, band, reading))
             continue
         held = list(reading.names or [str(b) for b in array["band"].values])
         if len(held) != array.sizes["band"]:
             raise GeoadaptError(path, f"has {array.sizes['band']} bands, {len(held)} names were given")
-        found |= {_common(b, renamed): _Layer(name, i, info) for i, b in enumerate(held)}
+        common = [_common(b, renamed) for b in held]
+        found |= {band: _Layer(name, i, scaled(info, band, reading)) for i, band in enumerate(common)}
     if not found:
         listing = ", ".join(f"{n} {tuple(a.dims)}" for n, a in dataset.data_vars.items()) or "nothing"
         raise GeoadaptError(path, f"holds no image with dates (time, y, x); found {listing}", "is it a series?")

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rasterio
 
 from geoadapt import __version__
@@ -32,11 +33,14 @@ from geoadapt.inference.restore_room import check_stack_room, stack_settings
 from geoadapt.inference.restore_store import Store
 from geoadapt.inference.restore_where import Stack, check_apart, chosen_dates, inputs_of, safe_name
 from geoadapt.io.manifest import Manifest, config_hash, describe, input_stamp
+from geoadapt.words import counted
 
 __all__ = ["StackJob", "block_job", "margin_of", "restore_stack"]
 
 _FORMAT = 1
 """Changes when the same configuration would write other files."""
+_TOLD = 6
+"""Dates and months that a note names."""
 _LOOK = 400
 """Longer side of a quick-look's pictures [px]."""
 
@@ -62,6 +66,8 @@ class StackJob:
     how: Mapping[str, Any] = field(default_factory=dict)
     masks: tuple[str, ...] = ()
     """Further files that are read: a change of any makes the outputs stale, as one of ``paths`` does."""
+    masked: bool = False
+    """A model makes the masks of what is read."""
 
     def plain(self) -> dict[str, Any]:
         """What makes two runs one."""
@@ -105,16 +111,17 @@ def block_job(job: StackJob, times: Any) -> BlockJob:
 
 
 def margin_of(job: StackJob) -> int:
-    """Pixels that are read around a block and thrown away after: half the overlap for models."""
-    return job.config.overlap // 2 if job.method.learned else 0
+    """Pixels that are read around a block and thrown away after: half the overlap where a model restores or masks."""
+    return job.config.overlap // 2 if job.method.learned or job.masked else 0
 
 
 def _try(job: StackJob, result: ItemResult, device: str, progress: Progress | None, verify: bool) -> None:
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            stamp = input_stamp(inputs_of((*job.paths, *job.masks)))
             with job.open() as source:
+                # Masks lie beside scenes, and what a STAC item names lies anywhere: all that is read counts.
+                stamp = input_stamp(inputs_of(dict.fromkeys((*job.paths, *job.masks, *source.info.files))))
                 result.name = safe_name(source.info.name)
                 result.counts = {"dates": len(source.info.times), "left_out": len(source.info.left_out)}
                 _finish_or_skip(job, source, result, stamp, device, progress, verify)
@@ -209,7 +216,7 @@ def _run(
     store.remove()
     if clipped:
         notes.append(f"{clipped} values beyond ±3.2767 were cut to it")
-    return made, notes + _told_pixels(made.pixels, list(info.notes))
+    return made, [*notes, *_told_pixels(made.pixels, list(info.notes)), *_told_dates(info.times, job, made.hidden)]
 
 
 def _told_pixels(pixels: Mapping[str, int], notes: Sequence[str]) -> list[str]:
@@ -221,6 +228,24 @@ def _told_pixels(pixels: Mapping[str, int], notes: Sequence[str]) -> list[str]:
             f"{share:.1%} of all dates' pixels stay nodata: no date shows them clearly, or too little to say",
         ]
     return list(notes)
+
+
+def _told_dates(times: Any, job: StackJob, hidden: Sequence[str]) -> list[str]:
+    """The dates that show nothing clearly, whatever stands in their place, and the months without a composite."""
+    told = []
+    if hidden:
+        told.append(f"{counted(len(hidden), 'date')} without a clear pixel: {_some(hidden)}")
+    months = times.astype("datetime64[M]")
+    empty = np.setdiff1d(np.arange(months[0], months[-1]), months)
+    if empty.size and "monthly" in job.config.composites:
+        told.append(f"no composite of {counted(empty.size, 'month')} without a date: {_some([*map(str, empty)])}")
+    return told
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = len(names) - _TOLD
+    return ", ".join(names[:_TOLD]) + (f" and {more} more" if more > 0 else "")
 
 
 def _every_file(files: Mapping[str, Path]) -> list[tuple[str, Path]]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from geoadapt.inference.restore_block import layers_of
 from geoadapt.inference.restore_blocks import Block, Looker
-from geoadapt.inference.restore_pack import NODATA, SOURCES, unpack
+from geoadapt.inference.restore_pack import NODATA, OBSERVED, SOURCES, unpack
 from geoadapt.inference.restore_rasters import Piece, Plan, date_names, moment, pieces_of, write_raster
 from geoadapt.inference.restore_store import Store
 from geoadapt.io.stac_collection import write_collection
@@ -40,6 +40,8 @@ class RestoredFiles:
 
     files: dict[str, Path] = field(default_factory=dict)
     pixels: dict[str, int] = field(default_factory=lambda: {info.name: 0 for info in SOURCES})
+    hidden: list[str] = field(default_factory=list)
+    """Dates of which nothing was observed clearly, where what is clear is kept."""
 
 
 def write_outputs(
@@ -64,6 +66,8 @@ def write_outputs(
         path, counts = write_raster(piece, layers[piece.layer], plan, store)
         for info, count in zip(SOURCES, counts, strict=True):
             made.pixels[info.name] += int(count)
+        if layers[piece.layer].categories and plan.job.keep_clear and not counts[OBSERVED]:
+            made.hidden.append(f"{piece.when[0]:%Y-%m-%d}")
         made.files[f"{piece.item}_{piece.kind}"] = path
         assets.setdefault(piece.item, []).append(_asset(piece, layers[piece.layer], path, plan))
         spans[piece.item] = piece.when

@@ -98,10 +98,17 @@ def check_stack_room(
     if room.memory > free:
         raise GeoadaptError(
             info.name,
-            f"{len(info.times)} dates need {room.memory / 2**30:.1f} GiB of memory, {free / 2**30:.1f} are free",
+            f"{len(info.times)} dates need {_size(room.memory)} of memory, {_size(free)} are free",
             "choose a smaller infer.tile, or fewer dates",
         )
     if room.disk > disk:
         raise GeoadaptError(
-            folder, f"needs about {room.disk / 2**30:.1f} GiB, {disk / 2**30:.1f} are free", "choose another folder"
+            folder,
+            f"needs about {_size(room.disk)}, {_size(disk)} are free",
+            "choose another folder, or clear this one",
         )
+
+
+def _size(count: float) -> str:
+    """Bytes for people: small ones must not read as 0.0 GiB."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"

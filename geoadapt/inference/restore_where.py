@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -49,7 +49,7 @@ _LONGEST = 120
 """Bytes of a stack's name, so that dates and suffixes still fit into a file name."""
 
 
-def inputs_of(paths: Sequence[str]) -> list[Path]:
+def inputs_of(paths: Iterable[str]) -> list[Path]:
     """The local files and folders that ``paths`` name, patterns resolved."""
     found: list[Path] = []
     for text in paths:

@@ -72,6 +72,21 @@ def test_several_paths_are_one_stack_and_dates_can_be_named(here: Path, capsys: 
     assert result["source"] == ", ".join(paths)
 
 
+def test_a_mask_beside_a_scene_that_changes_makes_the_outputs_stale(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (here / "masks").iterdir():
+        path.rename(here / "my stack" / path.name.replace("m_", "s_"))
+    paths = [f"my stack/s_{day}.tif" for day in ("20200105", "20200116")]
+    words = ["predict", *paths, *METHOD, "infer.zarr=false", "-o", "out"]
+    assert main(words) == 0 and main(words) == 0
+    assert "skipped  " in capsys.readouterr().out
+    write_tif(here / "my stack" / "s_20200116_SCL.tif", np.full((1, 40, 50), 9, np.uint8))
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert "done     " in shown and "1 date without a clear pixel: 2020-01-16" in shown
+
+
 def test_a_removal_bundle_is_run_on_the_stack(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,17 +118,85 @@ class Bright:
         return torch.cat([1 - cloud, cloud], dim=1)
 
 
-def test_masks_are_made_by_a_cloud_bundle_in_the_same_pass(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("geoadapt.cli.predict_series.shipped_bundle", lambda: here / "b")
-    monkeypatch.setattr("geoadapt.bundle.load.load_bundle", lambda *args, **more: Bright())
+class Narrow(Bright):
+    """A network that knows nothing of the outermost pixels of what it is shown, and calls them cloud."""
+
+    multiple = 1
+
+    def scores(self, values: Tensor, valid: Tensor | None, **more: Any) -> Tensor:
+        cloud = torch.ones_like(values[:, :1])
+        cloud[..., 1:-1, 1:-1] = 0
+        return torch.cat([1 - cloud, cloud], dim=1)
+
+
+def ship(bundle: object, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have ``bundle`` be the one that comes with the package, in ``folder``."""
+    monkeypatch.setattr("geoadapt.cli.predict_series.shipped_bundle", lambda: folder)
+    monkeypatch.setattr("geoadapt.bundle.load.load_bundle", lambda *args, **more: bundle)
     monkeypatch.setattr("geoadapt.bundle.card.read_card", lambda folder: (SimpleNamespace(backbone={}), ""))
     monkeypatch.setattr("geoadapt.cli.predict_series.shipped_weights", lambda name: None)
+
+
+def test_masks_are_made_by_a_cloud_bundle_in_the_same_pass(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ship(Bright(), here / "b", monkeypatch)
     assert main(["predict", "my stack", *METHOD, "--mask", "bundle", "-o", "out"]) == 0
     source = stack()
     assert np.array_equal(sources(here / "out") == 1, source.clear)
     assert main(["predict", "my stack", *METHOD, "--mask", "bundle", "infer.cloud_buffer=2", "-o", "wide"]) == 0
     kept = sources(here / "wide") == 1
     assert (source.clear | ~kept).all() and kept.sum() < 0.9 * source.clear.sum()
+
+
+def test_a_bundle_that_masks_sees_the_surroundings_of_every_block(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ship(Narrow(), here / "b", monkeypatch)
+    assert main(["predict", "my stack", *METHOD, "--mask", "bundle", "infer.zarr=false", "-o", "out"]) == 0
+    inside = np.isfinite(stack().values).all(1)[:, 1:-1, 1:-1]
+    assert np.array_equal((sources(here / "out") == 1)[:, 1:-1, 1:-1], inside)
+
+
+def test_another_threshold_or_another_bundle_makes_other_masks(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ship(Bright(), here / "b", monkeypatch)
+    words = ["predict", "my stack", *METHOD, "--mask", "bundle", "infer.zarr=false", "-o", "out"]
+
+    def status(*more: str) -> str:
+        assert main([*words, *more]) == 0
+        return next(line.split()[0] for line in capsys.readouterr().out.splitlines() if "out/my stack" in line)
+
+    assert [status(), status(), status("infer.threshold=0.2")] == ["done", "skipped", "done"]
+    (here / "b" / "bundle.json").write_text('{"task": "cloud_segmentation"}')
+    assert status("infer.threshold=0.2") == "done"
+
+
+def test_what_files_do_not_tell_can_be_said(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (here / "my stack").iterdir():
+        with rasterio.open(path) as file:
+            bare = np.where(file.read() == -1, 7, file.read() * 5000 + 100).astype(np.int16)
+        bands = 3 if "0127" in path.name else 4
+        write_tif(path, bare[:bands], names=BANDS[:bands])
+    words = ["predict", "my stack", *METHOD, "--mask", "none", "-o", "out"]
+    assert main(words) == 1
+    words += ["--scale", "2e-4", "--offset=-0.02", "--nodata", "7"]
+    assert main(words) == 1
+    assert "choose common ones: bands=['blue', 'green', 'red']" in capsys.readouterr().err
+    assert main([*words, "--bands", "red,blue"]) == 0
+    want = stack().values[0, [2, 0]]
+    with rasterio.open(here / "out" / "my stack_20200105_clear.tif") as file:
+        found = np.where(file.read() == file.nodata, np.nan, file.read() * file.scales[0])
+        assert file.descriptions == ("red", "blue")
+    known = np.isfinite(want).all(0)
+    np.testing.assert_allclose(found[:, known], want[:, known], atol=3e-4)
+
+
+def test_a_scheme_can_be_said_where_names_do_not_tell(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (here / "masks").iterdir():
+        path.rename(path.with_name(path.name.replace("SCL", "Fmask")))
+    words = ["predict", "my stack", *METHOD, "--mask", "masks/*.tif", "-o", "out"]
+    assert main(words) == 1
+    assert "may hold the bits of HLS or the labels of Fmask" in capsys.readouterr().err
+    assert main([*words, "--mask-scheme", "sentinel2_scl"]) == 0
+    assert np.array_equal(sources(here / "out") == 1, stack().clear)
 
 
 def test_a_bundle_masks_a_model_of_other_bands(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,6 +239,9 @@ def test_a_stack_that_cannot_be_read_is_listed_and_gives_status_1(
         (["--method", "linear", "-o", "out", "--grid", "frist"], "--grid: 'frist'"),
         (["--method", "linear", "-o", "out", "--propose", "3"], "--propose: is not for stacks"),
         (["--method", "linear", "-o", "out", "infer.composites=[mean]"], "infer.composites: 'mean'"),
+        (["--method", "linear", "-o", "out", "--scale", "few"], "--scale: 'few' is no number"),
+        (["--method", "linear", "-o", "out", "--mask-scheme", "sentinel2_slc"], "did you mean 'sentinel2_scl'?"),
+        (["-b", "b", "-o", "out", "--bands", "red"], "--bands: is given beside --bundle"),
         (["--mask", "none", "-o", "out"], "--mask: belongs to stacks whose clouds are removed"),
     ],
 )

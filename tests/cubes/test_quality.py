@@ -97,6 +97,12 @@ def test_labels_of_another_scheme_are_refused() -> None:
         clear("fmask", 0, 21824)
 
 
+@pytest.mark.parametrize("confidence", [0, 4])
+def test_a_confidence_that_no_flag_has_is_refused(confidence: int) -> None:
+    with pytest.raises(GeoadaptError, match="confidence: .* choose 1 low"):
+        decode(np.zeros(1, np.uint16), "landsat_c2_qa_pixel", confidence=confidence)
+
+
 def test_words_that_are_none_are_refused() -> None:
     with pytest.raises(GeoadaptError, match="snow: 'white' is unknown"):
         clear("fmask", 0, snow="white")

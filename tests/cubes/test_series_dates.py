@@ -93,6 +93,23 @@ def test_a_scene_without_a_date_is_an_error_unless_one_is_given(tmp_path: Path) 
         np.testing.assert_array_equal(series.read()[0][0], synth.scene(3, seed=1))
 
 
+def test_a_date_for_a_scene_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path, "20220601")
+    with pytest.raises(GeoadaptError, match=r"'scene_2022060' is no scene of these 1; did you mean 'scene_20220601'"):
+        open_series(tmp_path, mask="none", times={"scene_2022060": "2022-06-02"})
+    with open_series(tmp_path, mask="none", times={"scene_20220601": "2022-06-02"}) as series:
+        assert str(series.info.times[0])[:10] == "2022-06-02"
+
+
+def test_a_doubt_names_the_scene_that_it_is_about(tmp_path: Path) -> None:
+    for day, more in (("20200601", 0), ("20220601", 1000)):
+        stored = np.round(synth.scene(3) * 1e4).astype(np.uint16) + more
+        write(tmp_path, day, values=stored, nodata=0)
+    with pytest.warns(UserWarning, match="scene_20220601: the darkest pixels are .* baseline 04.00") as told:
+        open_series(tmp_path, mask="none", sensor="sentinel2").close()
+    assert not any("scene_20200601:" in str(each.message) for each in told)
+
+
 def test_two_scenes_of_a_day_are_an_error_that_names_both(tmp_path: Path) -> None:
     write(tmp_path, "20220601", 0, tail="T101010_a")
     write(tmp_path, "20220601", 1, tail="T101030_b")

@@ -52,6 +52,15 @@ def test_scenes_that_share_no_pixel_have_no_intersection(tmp_path: Path) -> None
     assert np.isnan(values[1]).all() and not clear[1].any()
 
 
+def test_a_small_scene_of_a_wide_union_is_not_said_to_be_off_the_grid(tmp_path: Path) -> None:
+    write(tmp_path, "20220601")
+    write(tmp_path, "20220602", 1, place=moved(9000, 9000))
+    with open_series(tmp_path, mask="none", grid="union") as series:
+        assert series.info.height > 9000 and not any("off the grid" in note for note in series.info.notes)
+    with open_series(tmp_path, mask="none") as series:
+        assert any("1 scene off the grid" in note for note in series.info.notes)
+
+
 def test_a_coarser_scene_is_interpolated_and_a_finer_one_averaged(tmp_path: Path) -> None:
     y, x = np.mgrid[0:64, 0:48]
     plane = np.stack([0.1 + 0.002 * x + 0.001 * y] * 3).astype(np.float32)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from geoadapt.cubes.reading import Reading
 from geoadapt.cubes.series import open_series
+from geoadapt.cubes.series_masks import MaskFile, mask_beside
+from geoadapt.cubes.series_parts import Choice
+from geoadapt.cubes.series_paths import parts_at
 from geoadapt.errors import GeoadaptError
 from geoadapt.io.base import Window
+from geoadapt.io.listing import SceneFiles
 from tests import synth
 from tests.cubes.series_made import NAMES, both, labels, write
 
@@ -39,6 +45,11 @@ def test_masks_come_from_a_glob_a_mapping_or_nowhere(tmp_path: Path) -> None:
         open_series(tmp_path / "scenes", mask=str(tmp_path / "masks" / "*0601.tif"))
     with pytest.raises(GeoadaptError, match="did you mean 'auto'"):
         open_series(tmp_path / "scenes", mask="autos")
+
+
+def test_a_treatment_that_there_is_not_is_refused_before_any_scene_is_opened(tmp_path: Path) -> None:
+    with pytest.raises(GeoadaptError, match="treatment: 'snw' is unknown; did you mean 'snow'"):
+        open_series(tmp_path, treatment={"snw": "cloudy"})
 
 
 def test_a_mask_that_only_some_scenes_have_is_an_error(tmp_path: Path) -> None:
@@ -142,6 +153,31 @@ def near(hidden: NDArray[np.bool_], buffer: int) -> NDArray[np.bool_]:
     y, x = np.mgrid[: hidden.shape[0], : hidden.shape[1]]
     apart = (y[..., None] - rows) ** 2 + (x[..., None] - cols) ** 2
     return np.asarray((apart <= buffer**2).any(-1))
+
+
+@pytest.mark.parametrize("asset", ["SCL.tif?sig=a%2Fb.c", "SCL.tif"])
+def test_the_items_of_a_search_are_found_in_its_answer_and_their_masks_behind_signed_links(
+    tmp_path: Path, asset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = [
+        {
+            "type": "Feature", "stac_version": "1.0.0", "id": f"S2_{day}", "geometry": None,
+            "links": [{"rel": "self", "href": f"https://api.example.org/items/S2_{day}"}],
+            "properties": {"datetime": f"2022-06-0{day}T10:00:00Z"},
+            "assets": {
+                "red": {"href": f"https://example.org/{day}/B04.tif?sig=a", "type": "image/tiff", "roles": ["data"]},
+                "SCL": {"href": f"https://example.org/{day}/{asset}", "type": "image/tiff", "roles": ["metadata"]},
+            },
+        }
+        for day in (1, 2)
+    ]  # fmt: skip
+    answer = tmp_path / "found.json"
+    answer.write_text(json.dumps({"type": "FeatureCollection", "stac_version": "1.0.0", "features": features}))
+    given: list[SceneFiles | str] = []
+    monkeypatch.setattr("geoadapt.cubes.series_paths.scene_parts", lambda scenes, *_: given.extend(scenes) or ([], []))
+    parts_at(str(answer), Reading(allow_external=True), Choice(), {}, None)
+    masks = [mask_beside(scene, Choice()) for scene in given]
+    assert masks == [MaskFile(f"https://example.org/{day}/{asset}", 0, "sentinel2_scl") for day in (1, 2)]
 
 
 def test_a_buffer_widens_every_mask_and_windows_have_no_seams(tmp_path: Path) -> None:

@@ -113,6 +113,23 @@ def test_a_store_may_have_a_variable_per_band_with_unsigned_numbers(tmp_path: Pa
         open_series(path, nodata=65535)
 
 
+def test_a_sensor_that_the_caller_names_tells_the_scale_of_stores_and_dated_files(tmp_path: Path) -> None:
+    stored = np.round(stack(3) * 1e4).astype(np.uint16)
+    stored[1, :, :9] = 0
+    times = np.array(["2022-06-01", "2022-07-01", "2022-08-01"], "datetime64[ns]")
+    store = tmp_path / "bare.nc"
+    variables = {name: (("time", "y", "x"), stored[:, k]) for k, name in enumerate(("blue", "green", "red"))}
+    xr.Dataset(variables | {"lwir": (("time", "y", "x"), stored[:, 0])}, coords={"time": times}).to_netcdf(store)
+    files = {name: synth.write_tif(tmp_path / f"{name}.tif", stored[:, k]) for k, name in enumerate(("blue", "green"))}
+    for series in (open_series(store, sensor="sentinel2"), open_series(files, sensor="sentinel2", times=list(times))):
+        values, clear = both(series)
+        expected = np.where(stored == 0, np.nan, stored * np.float32(1e-4))[:, : values.shape[1]]
+        np.testing.assert_allclose(values, expected, atol=1e-6)
+        assert not clear[1, :9].any() and clear[1, 9:].all()
+    with open_series(store, sensor="sentinel2", bands=("lwir",), mask="none", units="raw") as warm:
+        assert warm.read()[0].max() > 100  # The scale is that of reflectance.
+
+
 def test_a_store_without_dates_says_what_it_holds(tmp_path: Path) -> None:
     path = tmp_path / "one.nc"
     xr.Dataset({"height": (("y", "x"), np.zeros((4, 4), np.float32))}).to_netcdf(path)

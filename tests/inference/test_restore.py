@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import warnings
 from collections import Counter
 from dataclasses import replace
 from itertools import groupby, product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,7 @@ from tests.inference.stacks import BANDS, BARE, COMPOSITE, MEDIAN, SMALL, ArrayS
 
 WHOLE = replace(SMALL, tile=512)
 NODATA = -32768
+DAY = np.timedelta64(1, "D")
 
 
 def run(source: ArrayStack, output: Path, how: Method = MEDIAN, config: InferConfig = SMALL, **more: Any) -> ItemResult:
@@ -160,6 +163,18 @@ def test_a_stack_without_a_clear_pixel_is_all_nodata_and_no_model_runs(tmp_path:
     assert (made["median"].values == NODATA).all() and (made["best_pixel_day"].values == 65535).all()
     assert "expected_error" not in made and "20200105_scale" not in result.files
     assert result.pixels["unknown"] == 3 * 40 * 50
+
+
+def test_dates_without_a_clear_pixel_and_months_without_a_date_are_told(tmp_path: Path) -> None:
+    source = stack(6)
+    source.info = replace(source.info, times=source.info.times + np.array([0, 0, 0, 150, 160, 170]) * DAY)
+    source.clear[[1, 4]] = False
+    notes = run(source, tmp_path / "all", config=replace(SMALL, composites=["monthly"])).notes
+    assert "2 dates without a clear pixel: 2020-01-16, 2020-07-27" in notes
+    assert "no composite of 5 months without a date: 2020-02, 2020-03, 2020-04, 2020-05, 2020-06" in notes
+    assert not any("composite" in note for note in run(source, tmp_path / "none", config=BARE).notes)
+    anew = run(source, tmp_path / "anew", config=replace(BARE, keep_clear=False)).notes
+    assert not any("without a clear pixel" in note for note in anew)  # There nothing is as it was observed.
 
 
 def test_a_single_date_is_itself_and_its_clouds_are_holes(tmp_path: Path) -> None:
@@ -374,6 +389,15 @@ def test_a_failed_stack_is_listed_and_leaves_nothing_behind(tmp_path: Path) -> N
     assert result.status == "failed" and "the disk is gone" in result.error
     assert json.loads((tmp_path / "run.json").read_text())["counts"]["failed"] == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "run.json"]
+
+
+def test_too_small_a_disk_is_told_in_numbers_that_say_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = SimpleNamespace(free=2**17)
+    monkeypatch.setattr("geoadapt.inference.restore_room.shutil.disk_usage", lambda folder: free)
+    result = restore_stack(job(stack(), tmp_path / "out", MEDIAN, SMALL))
+    assert result.status == "failed" and re.search(r"needs about 0\.[2-9] MiB, 0\.1 MiB are free", str(result.error))
 
 
 def test_an_output_inside_of_the_stack_is_refused(tmp_path: Path) -> None:
