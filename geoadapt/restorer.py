@@ -25,7 +25,7 @@ class Seeing:
     """What of a series the backbone sees; its head sees all dates."""
 
     frames: int = 6
-    """The date to be restored, and the nearest others; 0 = all."""
+    """The date to be restored, and the nearest others; 0 = all. PMAA takes three that it chooses itself."""
     together: bool = True
     """All in one pass, or each date alone."""
     radar: bool = True
@@ -39,13 +39,16 @@ class AdaptedRestorer(nn.Module):
 
     factor: Tensor
     """(c,) what the head's scale is multiplied by, so that on validation it is the mean absolute error."""
+    floor: Tensor
+    """() [reflectance] what is added to the exponential before, as the loss of the training did."""
 
-    def __init__(self, model: AdaptedModel, channels: tuple[str, ...], seeing: Seeing) -> None:
+    def __init__(self, model: AdaptedModel, channels: tuple[str, ...], seeing: Seeing, *, floor: float = 0.0) -> None:
         super().__init__()
         self.model = model
         self.channels = channels
         self.seeing = seeing
         self.register_buffer("factor", torch.ones(len(channels)))
+        self.register_buffer("floor", torch.tensor(floor))
 
     def count(self) -> ParameterCount:
         """Parameters in all, and of the adapter and the head that are trained."""
@@ -66,7 +69,7 @@ class AdaptedRestorer(nn.Module):
         with torch.inference_mode():
             image, log = self(batch)[:, 0].float().chunk(2, 1)
         known = known_to_others(self._optical(batch))
-        scale = log.exp() * self.factor[:, None, None]
+        scale = (log.exp() + self.floor) * self.factor[:, None, None]
         return Restored(torch.where(known, image, torch.nan), torch.where(known, scale, torch.nan))
 
     def seen(self, batch: Batch) -> Batch:
@@ -74,6 +77,9 @@ class AdaptedRestorer(nn.Module):
         return self._read(self._nearest(masked(self._optical(batch))), batch)
 
     def _nearest(self, field: Field) -> Field:
+        choose = getattr(self.model.backbone, "choose", None)
+        if self.seeing.together and choose is not None:
+            return choose(field)  # type: ignore[no-any-return]
         return nearest_frames(field, self.seeing.frames or field.values.shape[1])
 
     def _read(self, frames: Field, batch: Batch) -> Batch:

@@ -19,7 +19,7 @@ from geoadapt.backbones.pmaa_layers import Aspp, Extractor, GlobalAttention
 from geoadapt.backbones.pmaa_network import DATES, Generator, teacher
 from geoadapt.backbones.weights import Provenance, find_weights, load_into, provenance, random_provenance
 from geoadapt.errors import GeoadaptError
-from geoadapt.fields.frames import nearest_frames
+from geoadapt.fields.frames import shown_frames
 from geoadapt.fields.restorer import Restored
 from geoadapt.fields.tanh import REFLECTANCE, Span, begin_at, span_of
 from geoadapt.fields.types import Batch, Field
@@ -41,8 +41,9 @@ UNET = r"other_unet\.{block}\."
 class PmaaRestorer(nn.Module):
     """PMAA as an ordinary model to train: a ``Restorer`` whose output a removal task can take.
 
-    Of a longer series it sees the date to be restored and the two others that ``nearest_frames`` chooses, in order of
-    date: those that show the largest share of what is hidden, over 1 + days / 30.
+    Of a longer series it sees the date to be restored and the two others that ``shown_frames`` chooses, in order of
+    date: those that show the largest share of what is hidden, over 1 + days / 30. Of a date that shows nothing, as in
+    Sen2_MTC, it sees the three others.
     """
 
     frames = DATES
@@ -97,7 +98,7 @@ class PmaaRestorer(nn.Module):
         return scaled(frames, span_of(frames, self.scaling))
 
     def _frames(self, batch: Batch) -> Field:
-        return _three(nearest_frames(_optical(batch, self.channels), DATES))
+        return _three(_chosen(_optical(batch, self.channels)))
 
 
 class Pmaa(nn.Module):
@@ -108,8 +109,11 @@ class Pmaa(nn.Module):
         self.settings = config
         self.source: Provenance | None = None
         self.channels = tuple(config.channels)
+        self.outputs = tuple(config.outputs) or self.channels
         self.network = _network(config)
         fused = config.features == "fused"
+        self.choose = _chosen if fused else None
+        """Which frames of a field it sees, where it sees three together; what goes around it must choose the same."""
         self.spec = BackboneSpec(
             name=config.name,
             inputs={"optical": self.channels},
@@ -142,7 +146,7 @@ class Pmaa(nn.Module):
 
     def frames(self, batch: Batch) -> Field:
         """The three dates that are seen together (b, 3, c, h, w), as ``PmaaRestorer`` chooses them."""
-        return _three(nearest_frames(_optical(batch, self.channels), DATES))
+        return _three(_chosen(_optical(batch, self.channels)))
 
     def parts(self, field: Field) -> tuple[Features, list[Tensor], list[Tensor]]:
         """The fused features of ``frames``, and per date its cloud mask (b, 1, h, w) and image (b, c, h, w)."""
@@ -239,6 +243,11 @@ def _optical(batch: Batch, channels: tuple[str, ...]) -> Field:
         held = list(batch.inputs) if given is None else list(given.channels)
         raise GeoadaptError("pmaa", f"the batch holds {held}", f"it needs 'optical' with {list(channels)}")
     return given.select(channels)
+
+
+def _chosen(field: Field) -> Field:
+    """The three frames of a longer series that are seen together."""
+    return shown_frames(field, DATES)
 
 
 def _three(field: Field) -> Field:

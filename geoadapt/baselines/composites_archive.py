@@ -25,6 +25,8 @@ AT_ONCE = 1 << 22
 """Values that are worked on at a time."""
 SORTED_AT_ONCE = 1 << 20
 """Values that are sorted at a time."""
+EQUAL = 1e-6
+"""Distances that differ by less are equal: of two clear dates both are as far from their median, but for rounding."""
 FEW = 8
 """So many dates are sorted plane by plane, which takes a number of steps that grows with their square."""
 
@@ -140,11 +142,12 @@ def _best(
     candidate = valid.any(axis=1) & (bands == bands.max(axis=0))
     if day is None:
         middle = masked_median(values, valid) if middle is None else middle
-        away = np.where(valid, (values - middle) ** 2, 0).sum(axis=1, dtype=np.float64)
+        away = np.sqrt(np.where(valid, (values - middle) ** 2, 0).sum(axis=1, dtype=np.float64))
     else:
         seconds = np.abs((times - day) / np.timedelta64(1, "s"))
         away = np.broadcast_to(seconds[:, None, None], candidate.shape)
-    chosen = order[np.where(candidate, away, np.inf)[order].argmin(axis=0)]
+    least = np.where(candidate, away, np.inf).min(axis=0)
+    chosen = order[(candidate & (away <= least + EQUAL))[order].argmax(axis=0)]
     known = candidate.any(axis=0)
     picked = np.take_along_axis(values, chosen[None, None], axis=0)[0]
     shown = known & np.take_along_axis(valid, chosen[None, None], axis=0)[0]

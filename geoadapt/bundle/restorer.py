@@ -97,8 +97,10 @@ def load_restorer(
     model = restore_model(folder, card, inputs, weights=weights, allow_mismatch=allow_mismatch)
     plain = card.removal
     seeing = Seeing(int(plain["frames"]), bool(plain["together"]), bool(plain["radar"]), radar_of_card(card))
-    made = AdaptedRestorer(model, card.channels, seeing)
-    made.factor.copy_(load_state(folder / f"{CALIBRATION}.safetensors")["factor"])
+    told = load_state(folder / f"{CALIBRATION}.safetensors")
+    # an older bundle's scale was calibrated without a floor
+    made = AdaptedRestorer(model, card.channels, seeing, floor=float(told.get("floor", 0.0)))
+    made.factor.copy_(told["factor"])
     made.eval().requires_grad_(False)
     return BundledRestorer(folder, card, made.to(device), digest)
 

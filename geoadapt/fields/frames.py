@@ -22,6 +22,7 @@ __all__ = [
     "nearest_dates",
     "nearest_frames",
     "radar_of",
+    "shown_frames",
     "unfold_dates",
 ]
 
@@ -67,9 +68,28 @@ def nearest_frames(field: Field, count: int) -> Field:
 
     A frame's worth is the share of the last frame's invalid pixels that it shows, over 1 + days / 30.
     """
-    frames = field.values.shape[1]
-    if frames <= count:
+    if field.values.shape[1] <= count:
         return field
+    worth = _worth(field)
+    worth[:, -1] = torch.inf
+    return _picked(field, worth.topk(count, dim=1).indices)
+
+
+def shown_frames(field: Field, count: int) -> Field:
+    """As ``nearest_frames``, but a last frame that shows no pixel at all gives way to another that may."""
+    if field.values.shape[1] <= count:
+        return field
+    worth = _worth(field)
+    if field.valid is None:
+        worth[:, -1] = torch.inf
+    else:
+        worth[:, -1] = torch.where(field.valid[:, -1].flatten(1).any(1), torch.inf, -1.0)
+    return _picked(field, worth.topk(count, dim=1).indices)
+
+
+def _worth(field: Field) -> Tensor:
+    """What each frame (b, t) is worth to the last one; that of the last itself means nothing."""
+    frames = field.values.shape[1]
     if field.valid is None:
         share = field.values.new_ones(len(field.values), frames)
     else:
@@ -77,9 +97,7 @@ def nearest_frames(field: Field, count: int) -> Field:
         hidden = hidden | ~hidden.any(-1).any(-1)[..., None, None]
         shown = field.valid.all(2) & hidden
         share = shown.sum((-2, -1)) / hidden.sum((-2, -1))
-    worth = share / (1 + days_from_target(field).abs() / FAR)
-    worth[:, -1] = torch.inf
-    return _picked(field, worth.topk(count, dim=1).indices)
+    return share / (1 + days_from_target(field).abs() / FAR)
 
 
 def nearest_dates(field: Field, count: int, wanted: Tensor | None = None) -> Field:

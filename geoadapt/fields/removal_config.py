@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from geoadapt.errors import GeoadaptError
 
-__all__ = ["RemovalDatasetConfig"]
+__all__ = ["PAIRS", "RemovalDatasetConfig"]
+
+PAIRS = ("sen2_mtc_new", "sen2_mtc_old", "sen12mscr")
+"""Cloudy images with a cloud-free one beside them, and nothing that tells where the clouds are."""
 
 
 @dataclass
@@ -32,3 +35,8 @@ class RemovalDatasetConfig:
             raise GeoadaptError("data.images", f"{self.images}", "choose 0 or more")
         if not 0 < self.val_fraction < 1:
             raise GeoadaptError("data.val_fraction", f"{self.val_fraction}", "choose more than 0 and less than 1")
+
+    @property
+    def knows_clouds(self) -> bool:
+        """Whether it is told where the images are cloudy."""
+        return bool(self.masks) or self.name not in PAIRS

@@ -65,11 +65,15 @@ class Source:
 
 @dataclass(frozen=True)
 class LazySeries(Sequence[Series]):
-    """Series that are read each time they are asked for, so that memory holds one; ``masks`` to paste, if any."""
+    """Series that are read each time they are asked for, so that memory holds one; ``masks`` to paste, if any.
+
+    ``by_positions`` says that they are pasted as ``hls_protocol`` does it, on several dates at once.
+    """
 
     places: tuple[Place, ...]
     source: Source
     masks: Sequence[Bools] = field(default=())
+    by_positions: bool = False
 
     def __len__(self) -> int:
         return len(self.places)
@@ -80,7 +84,7 @@ class LazySeries(Sequence[Series]):
     def __getitem__(self, index: slice) -> LazySeries: ...
     def __getitem__(self, index: int | slice) -> Series | LazySeries:
         if isinstance(index, slice):
-            return LazySeries(self.places[index], self.source, self.masks)
+            return LazySeries(self.places[index], self.source, self.masks, self.by_positions)
         return KINDS[self.source.name].read(self.places[index], self.source)
 
 
@@ -119,7 +123,7 @@ def build(config: RemovalDatasetConfig, seed: int = 0) -> SeriesData:
     masks = (
         {"train": _hls_masks(root, "train"), "val": _hls_masks(root, "validate")} if config.name == "hls_gaps" else {}
     )
-    parts = {s: LazySeries(_thinned(split[s], config.images), source, masks.get(s, ())) for s in split}
+    parts = {s: LazySeries(_thinned(split[s], config.images), source, masks.get(s, ()), s in masks) for s in split}
     counts = ", ".join(f"{s} {len(parts[s])} of {len(split[s])}" for s in parts)
     if not any(map(len, parts.values())):
         raise GeoadaptError(root, "holds no place", "see data.root")
@@ -275,6 +279,13 @@ KINDS: dict[str, Kind] = {
     ),
     "sen12mscr": Kind(SEN12, 10.0, "sentinel2", _pair, f"{_SCENES}; {_UNDATED}"),
     "sen12mscr_ts": Kind(SEN12, 10.0, "sentinel2", _dated, _SCENES),
-    "hls_gaps": Kind(HLS, 30.0, "hls_s30", _chip, "published test; validation is held out of the training chips"),
+    "hls_gaps": Kind(
+        HLS,
+        30.0,
+        "hls_s30",
+        _chip,
+        "published test; validation is held out of the training chips; both are hidden as published, by seven patterns "
+        "of dates and whatever the share, from 1 %",
+    ),
 }
 """Data set → how it is read."""

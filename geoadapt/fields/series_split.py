@@ -38,7 +38,7 @@ def by_dates(series: Series, val: float, test: float) -> tuple[Series, Series, S
 
 
 def by_place(series: Sequence[Series], val: float, test: float, seed: int) -> Three:
-    """Whole places by lot; one place alone is split by columns, and two give the second one to the test."""
+    """Whole places by lot, one or more for each part; of one alone its columns, and of two the second tests."""
     if len(series) == 1:
         first, second, third = ((part,) for part in by_columns(series[0], val, test))
         return first, second, third
@@ -46,7 +46,7 @@ def by_place(series: Sequence[Series], val: float, test: float, seed: int) -> Th
         west, strip, _ = by_columns(series[0], val, 0.0)
         return (west,), (strip,), (series[1],)
     order = [series[int(i)] for i in np.random.default_rng(seed).permutation(len(series))]
-    held = max(1, round(test * len(order)))
+    held = max(1, min(round(test * len(order)), len(order) - 2))
     chosen = max(1, min(round(val * len(order)), len(order) - held - 1))
     return tuple(order[held + chosen :]), tuple(order[held : held + chosen]), tuple(order[:held])
 

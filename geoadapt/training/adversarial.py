@@ -197,6 +197,9 @@ def check_adversarial(job: JobConfig) -> None:
         raise GeoadaptError("train.chip", f"{job.train.chip} px are too few for the discriminator", "choose 64 or more")
     if job.task.attention == "teacher" and not set(TAUGHT) <= set(backbone.channels):
         raise GeoadaptError("task.attention", f"the teacher takes {list(TAUGHT)}", "name them in backbone.channels")
+    if job.task.attention == "masks" and not getattr(job.data, "knows_clouds", True):
+        problem = f"{job.data.name} does not say where its clouds are: PMAA would learn to see none"
+        raise GeoadaptError("task.attention", problem, "choose task.attention=teacher or none, or give data.masks")
     if world() > 1:
         raise GeoadaptError("task.loss", "'adversarial' runs in a single process", "start it without torchrun")
 
@@ -212,8 +215,6 @@ def fit_adversarial(
     device = next(made.parameters()).device
     teacher = load_teacher(job.task.teacher) if job.task.attention == "teacher" else None
     duel = Duel(made, job, teacher).to(device)
-    if not job.backbone.random_weights:
-        _take_last_layer(duel)
     groups = [
         ParameterGroup(list(made.model.head.parameters()), betas=BETAS),
         ParameterGroup(made.model.attached.parameters(), betas=BETAS),
@@ -221,15 +222,6 @@ def fit_adversarial(
     result = fit(duel, groups, Adversarial(task), None, job.train, job.runtime, job.seed, folder, loaders=loaders)
     made.eval().to(device)
     return result
-
-
-def _take_last_layer(duel: Duel) -> None:
-    """Published weights have a last layer of their own; the head takes it where it is for the same bands."""
-    layer: Any = duel.backbone.network.output_layer[0]
-    last: Any = duel.restorer.model.head.last
-    outputs = duel.backbone.settings.outputs or duel.backbone.channels
-    if tuple(outputs) == tuple(duel.restorer.channels):
-        last.load_state_dict(layer.state_dict())
 
 
 def _truth(batch: Batch, channels: tuple[str, ...]) -> tuple[Tensor, Tensor]:

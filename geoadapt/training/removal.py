@@ -63,7 +63,7 @@ def _store(
 ) -> Path:
     stored, _ = carried(entries)
     card = _card(setting, made, metrics, command, entries)
-    return save_bundle(folder, made.model, card, stored, {CALIBRATION: {"factor": made.factor}})
+    return save_bundle(folder, made.model, card, stored, {CALIBRATION: {"factor": made.factor, "floor": made.floor}})
 
 
 def _card(

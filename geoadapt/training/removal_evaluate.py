@@ -5,6 +5,7 @@ In: a bundle and a data configuration. Out: a run folder with metrics and a page
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,8 +17,9 @@ from geoadapt.config import RuntimeConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS
 from geoadapt.fields.gaps import Pool
+from geoadapt.fields.hls_protocol import by_positions
 from geoadapt.fields.restorer import Restorer
-from geoadapt.fields.series import Series, SeriesData
+from geoadapt.fields.series import Sample, Series, SeriesData
 from geoadapt.inference.machine import choose_device, use_threads
 from geoadapt.registry import build
 from geoadapt.tasks.config import CloudRemovalConfig
@@ -68,8 +70,7 @@ def evaluate_restorer(
     check_series(found, data.name)
     check_protocol(asked, found.channels, made.card.chip)
     _check_bands(made, found)
-    series, pool = _asked(found, whole)
-    samples = fixed_samples(series, pool, asked, made.card.chip, drawn, asked.test_samples)
+    samples = _samples(found, whole, asked, made.card.chip, drawn)
     entries = {MODEL: made, **_others(made, device)}
     scored = score_entries(
         entries, samples, size=batch, keep_clear=asked.keep_clear, device=device, protocol=eight_bits(asked)
@@ -127,13 +128,28 @@ class _All(Sequence[Series]):
         raise IndexError(index)
 
 
-def _asked(data: SeriesData, whole: bool) -> tuple[Sequence[Series], Pool]:
+def _samples(data: SeriesData, whole: bool, task: CloudRemovalConfig, chip: int, seed: int) -> tuple[Sample, ...]:
+    """At most ``task.test_samples`` samples of the series to be scored, those of longer parts more."""
+    asked = _asked(data, whole)
+    total = sum(len(series) for series, _ in asked)
+    samples: list[Sample] = []
+    for series, pool in asked:
+        most = math.ceil(task.test_samples * len(series) / total)
+        samples += fixed_samples(series, pool, task, chip, seed, most)
+    return tuple(samples)
+
+
+def _asked(data: SeriesData, whole: bool) -> list[tuple[Sequence[Series], Pool]]:
     """The series to be scored, and patterns to paste over them, drawn as a run draws them."""
     if not len(data.test) and not whole:
         raise GeoadaptError("data.test", "holds no series", "score all of them: --all (whole=True)")
-    every = _All((data.train, data.val, data.test))
+    parts = tuple(part for part in (data.train, data.val, data.test) if len(part))
+    if whole and any(map(by_positions, parts)):
+        # parts that are hidden each in a way of its own
+        return [(part, pool_for(part, part)) for part in parts]
+    every = _All(parts)
     own = data.test if len(data.test) else every
-    return (every if whole else own), pool_for(own, data.train if len(data.train) else own)
+    return [(every if whole else own, pool_for(own, data.train if len(data.train) else own))]
 
 
 def _check_bands(made: BundledRestorer, data: SeriesData) -> None:

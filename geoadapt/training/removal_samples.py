@@ -8,15 +8,27 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, overload
+
+import numpy as np
 
 from geoadapt.errors import GeoadaptError
-from geoadapt.fields.gaps import Pool, iter_samples, mask_pool
+from geoadapt.fields.gaps import GapDraws, Pool, SeriesSamples, draw_samples, iter_samples, mask_pool
+from geoadapt.fields.hls_protocol import PositionSamples, by_positions, drawn_chip, fixed_chips
 from geoadapt.fields.series import Sample, Series, SeriesData
 from geoadapt.metrics.stretched import COLOURS, MARGIN
 from geoadapt.tasks.config import RADIOMETRIC, REMOVAL_ASKED, CloudRemovalConfig
 
-__all__ = ["check_protocol", "check_series", "eight_bits", "fixed_samples", "pool_for", "task_of_card"]
+__all__ = [
+    "check_protocol",
+    "check_series",
+    "drawn_samples",
+    "eight_bits",
+    "fixed_samples",
+    "pool_for",
+    "samples_to_fit",
+    "task_of_card",
+]
 
 
 def check_series(data: object, name: str) -> None:
@@ -47,19 +59,63 @@ def task_of_card(removal: Mapping[str, Any]) -> CloudRemovalConfig:
 def fixed_samples(
     series: Sequence[Series], pool: Pool, task: CloudRemovalConfig, chip: int, seed: int, most: int
 ) -> tuple[Sample, ...]:
-    """At most ``most`` samples, as many of every series; 0 = every chip on every date.
+    """At most ``most`` samples, as many of every series, or of series spread over all; 0 = every chip on every date.
+
+    Series with a published way of hiding give what that has, one chip for every hidden date.
 
     Raises GeoadaptError where there is none.
     """
     each = math.ceil(most / len(series)) if most else 0
+    if 0 < most < len(series):
+        series = _Spread(series, most)
     low, high = task.coverage
-    made = iter_samples(series, pool, chip, seed, each, (low, high), frames=task.dates)
+    if by_positions(series):
+        made = fixed_chips(series, pool, chip, task.dates)
+    else:
+        made = iter_samples(series, pool, chip, seed, each, (low, high), frames=task.dates)
     found = tuple(islice(made, most or None))
     if not found:
         raise GeoadaptError(
             "data", f"{len(series)} series have no chip that can be hidden", "lower train.chip, widen task.coverage"
         )
     return found
+
+
+class _Spread(Sequence[Series]):
+    """Series in an order whose first ``most`` are spread evenly over all: data sets list theirs scene by scene."""
+
+    def __init__(self, series: Sequence[Series], most: int) -> None:
+        self.series, self.by_positions = series, by_positions(series)
+        first = [int(n) for n in np.linspace(0, len(series) - 1, most)]
+        self.order = [*first, *sorted(set(range(len(series))) - set(first))]
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    @overload
+    def __getitem__(self, index: int) -> Series: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Series]: ...
+    def __getitem__(self, index: int | slice) -> Series | list[Series]:
+        if isinstance(index, slice):
+            return [self.series[n] for n in self.order[index]]
+        return self.series[self.order[index]]
+
+
+def drawn_samples(
+    series: Sequence[Series], pool: Pool, count: int, chip: int, seed: int, task: CloudRemovalConfig
+) -> list[Sample]:
+    """``count`` training samples as they are, neither turned nor brightened."""
+    coverage = (task.coverage[0], task.coverage[1])
+    if not by_positions(series):
+        return draw_samples(series, pool, count, chip, seed, coverage, frames=task.dates)
+    draws = GapDraws(chip, coverage, task.dates)
+    return [drawn_chip(series, pool, draws, (seed, number)) for number in range(count)]
+
+
+def samples_to_fit(series: Sequence[Series]) -> type[SeriesSamples]:
+    """What makes the batches of a fit on these series."""
+    return PositionSamples if by_positions(series) else SeriesSamples
 
 
 def pool_for(series: Sequence[Series], others: Sequence[Series]) -> Pool:

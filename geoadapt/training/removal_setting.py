@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,13 +18,14 @@ from torch.utils.data import DataLoader
 
 from geoadapt.adapters.attach import probe
 from geoadapt.backbones.base import BackboneSpec
+from geoadapt.backbones.config import PmaaConfig
 from geoadapt.bundle.restorer import restorer_inputs
 from geoadapt.config import JobConfig
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS
+from geoadapt.fields.chips import FromStep
 from geoadapt.fields.composite import compose
-from geoadapt.fields.forecast_loaders import FromBatch
-from geoadapt.fields.gaps import GapDraws, Pool, SeriesSamples, draw_samples, val_batches
+from geoadapt.fields.gaps import GapDraws, Pool, val_batches
 from geoadapt.fields.loaders import Loaders
 from geoadapt.fields.series import Sample, SeriesData, series_batch
 from geoadapt.model import build_model
@@ -36,7 +38,14 @@ from geoadapt.training.adversarial import check_adversarial, fit_adversarial
 from geoadapt.training.calibration import calibrate
 from geoadapt.training.fit_types import FitResult, ParameterGroup
 from geoadapt.training.precision import chosen_precision
-from geoadapt.training.removal_samples import check_protocol, check_series, fixed_samples, pool_for
+from geoadapt.training.removal_samples import (
+    check_protocol,
+    check_series,
+    drawn_samples,
+    fixed_samples,
+    pool_for,
+    samples_to_fit,
+)
 from geoadapt.training.setting import check_chip, parameter_groups, refuse_segmentation_keys, settle
 from geoadapt.training.setting import fit_module as fit_on
 
@@ -95,9 +104,7 @@ def prepare(job: JobConfig, run_dir: Path) -> RemovalSetting:
             raise GeoadaptError(f"data.{name}", "holds no series", "name more places, or other periods")
     log.info("data: %s", data.note)
     pool = pool_for(data.train, data.train)
-    seen = draw_samples(
-        data.train, pool, SURVEYED, job.train.chip, job.seed, tuple(job.task.coverage), frames=job.task.dates
-    )
+    seen = drawn_samples(data.train, pool, SURVEYED, job.train.chip, job.seed, job.task)
     mean, std, error = _survey(seen)
     task: CloudRemoval = build(TASKS, job.task, data.channels, error)
     chips = job.task, job.train.chip, job.seed
@@ -118,7 +125,19 @@ def restorer_of(setting: RemovalSetting, job: JobConfig) -> AdaptedRestorer:
     seeing = Seeing(
         job.task.frames, _together(job.task.together, model.spec), job.task.radar, _heard(setting, job, model.spec)
     )
-    return AdaptedRestorer(model, setting.channels, seeing).to(setting.device)
+    made = AdaptedRestorer(model, setting.channels, seeing, floor=setting.task.floor)
+    if isinstance(job.backbone, PmaaConfig) and job.head.name == "image" and not job.backbone.random_weights:
+        _take_last_layer(made)
+    return made.to(setting.device)
+
+
+def _take_last_layer(made: AdaptedRestorer) -> None:
+    """PMAA's published weights have a last layer of their own; the head takes it where it is for the same bands."""
+    backbone: Any = made.model.backbone
+    if backbone.settings.features == "fused" and set(backbone.outputs) == set(made.channels):
+        order = [backbone.outputs.index(name) for name in made.channels]
+        layer = backbone.network.output_layer[0].state_dict()
+        made.model.head.last.load_state_dict({name: rows[order] for name, rows in layer.items()})  # type: ignore[union-attr]
 
 
 def fit_restorer(setting: RemovalSetting, job: JobConfig, name: str) -> tuple[AdaptedRestorer, FitResult]:
@@ -151,7 +170,7 @@ def loaders_for(setting: RemovalSetting, job: JobConfig) -> Callable[[int], Load
         train = job.train
         gain = train.gain_jitter if train.augment else 0.0
         draws = GapDraws(train.chip, tuple(job.task.coverage), job.task.dates, gain=gain, turn=train.augment)
-        drawn = SeriesSamples(
+        drawn = samples_to_fit(setting.data.train)(
             setting.data.train,
             setting.pool,
             train.steps,
@@ -164,8 +183,8 @@ def loaders_for(setting: RemovalSetting, job: JobConfig) -> Callable[[int], Load
         )
         val = val_batches(setting.val, train.batch)
         return Loaders(
-            DataLoader(drawn, batch_size=None, sampler=FromBatch(train.steps, start), num_workers=train.workers),
-            DataLoader(val, batch_size=None, sampler=FromBatch(len(val), 0, world(), rank())),
+            DataLoader(drawn, batch_size=None, sampler=FromStep(train.steps, start), num_workers=train.workers),
+            DataLoader(val, batch_size=None, sampler=FromStep(len(val), 0, world(), rank())),
         )
 
     return loaders

@@ -144,6 +144,19 @@ def test_it_takes_the_last_date_and_those_two_that_show_what_it_hides() -> None:
     assert not torch.equal(image(restorer, given), image(restorer, picked(given, [3, 4, 5])))
 
 
+def test_a_last_date_that_shows_nothing_takes_no_place_as_in_the_published_triples() -> None:
+    given = series(1, 4)
+    field = given.inputs["optical"]
+    assert field.valid is not None
+    valid = field.valid.clone()
+    valid[:, -1] = False
+    blank, triple = changed(given, valid=valid), picked(given, [0, 1, 2])
+    restorer, backbone = build_restorer(CONFIG).eval(), build(CONFIG)
+    assert torch.equal(restorer.seen(blank), restorer.seen(triple))
+    assert torch.equal(backbone(blank).maps[0], backbone(triple).maps[0])
+    assert not torch.equal(restorer.seen(given), restorer.seen(triple))
+
+
 def test_channels_are_taken_by_name_and_what_is_not_valid_is_a_cloud() -> None:
     restorer = build_restorer(CONFIG).eval()
     given = series()

@@ -257,6 +257,16 @@ def test_best_pixel_is_the_nearest_clear_date_or_the_medoid() -> None:
     assert composite(values, clear, times, "best_pixel", np.datetime64("2020-02-10"))[2] == 0, "with all its bands"
 
 
+@pytest.mark.parametrize("day", [None, np.datetime64("2020-01-09")])
+def test_best_pixel_takes_the_earlier_of_two_dates_that_are_equally_near(day: np.datetime64 | None) -> None:
+    values = np.random.default_rng(0).uniform(0.02, 0.4, (3, 6, 40, 40)).astype(np.float32)
+    times = np.array(["2020-03-01", "2020-01-17", "2020-01-01"], "datetime64[s]")
+    clear = np.ones((3, 40, 40), bool)
+    clear[0] = False
+    index = composite(values, clear, times, "best_pixel", day)[2]
+    assert index is not None and (index == 2).all(), "rounding of the median must not mix two dates pixel by pixel"
+
+
 @pytest.mark.parametrize("limit", ["AT_ONCE", "SORTED_AT_ONCE"])
 def test_archive_composites_in_blocks_equal_the_whole(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
     parts = archive(3)

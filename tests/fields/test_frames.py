@@ -16,6 +16,7 @@ from geoadapt.fields.frames import (
     nearest_dates,
     nearest_frames,
     radar_of,
+    shown_frames,
     unfold_dates,
 )
 from geoadapt.fields.types import Batch, Field, ProjectedGrid
@@ -55,6 +56,17 @@ def test_a_date_that_shows_nothing_of_what_is_hidden_gives_way_to_one_farther_of
     valid[0, 3] = False
     chosen = nearest_frames(replace(given, valid=valid), 3)
     assert shown(chosen, 0) == [1, 4, 5] and shown(chosen, 1) == [2, 3, 5]
+
+
+def test_a_target_that_shows_nothing_gives_way_where_that_is_wanted_and_no_other_does() -> None:
+    given = field()
+    valid = given.valid.clone()  # type: ignore[union-attr]
+    valid[0, -1] = False
+    blank = replace(given, valid=valid)
+    assert shown(shown_frames(blank, 3), 0) == [1, 2, 3] and shown(shown_frames(blank, 3), 1) == [2, 3, 5]
+    assert shown(nearest_frames(blank, 3), 0) == [2, 3, 5], "who has to paint it is shown it, blank as it is"
+    assert shown_frames(blank, 6) is blank
+    assert shown(shown_frames(replace(given, valid=None), 3)) == shown(nearest_frames(replace(given, valid=None), 3))
 
 
 def test_days_are_counted_from_the_target_with_and_without_dates() -> None:

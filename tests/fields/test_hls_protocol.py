@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from geoadapt.errors import GeoadaptError
-from geoadapt.fields.gaps import coverage_bin, val_batches
+from geoadapt.fields.gaps import GapDraws, coverage_bin, val_batches
 from geoadapt.fields.hls_protocol import (
     MIDDLE,
     POSITIONS,
+    PositionSamples,
+    drawn_chip,
     drawn_masks,
     equalised,
+    fixed_chips,
     fixed_masks,
     hls_samples,
     hls_test,
-    in_range,
     positions_of,
 )
-from geoadapt.fields.series import Series
+from geoadapt.fields.series import Sample, Series
 
 
 def chip(seed: int = 0) -> Series:
@@ -49,16 +52,14 @@ def test_validation_takes_mask_number_index_plus_date() -> None:
 
 def test_training_draws_masks_of_the_wanted_coverage_for_each_hidden_date() -> None:
     pool = masks_of(0.0, 0.005, 0.3, 0.6, 1.0)
-    assert in_range(pool) == [2, 3, 4] and in_range(pool, (0.5, 0.9)) == [3]
-    with pytest.raises(GeoadaptError, match="none of 5 hides"):
-        in_range(pool, (0.7, 0.9))
-    usable = [pool[i] for i in in_range(pool)]
+    with pytest.raises(GeoadaptError, match="hides 0.01 to 1"):
+        drawn_masks(pool[:2], 0, np.random.default_rng(0))
     seen = set()
     for draw in range(30):
-        masks = drawn_masks(usable, draw, np.random.default_rng([0, draw]))
+        masks = drawn_masks(pool, draw, np.random.default_rng([0, draw]))
         assert np.flatnonzero(masks.any((1, 2))).tolist() == list(POSITIONS[draw % 7])
         seen |= {round(float(m.mean()), 1) for m in masks if m.any()}
-        assert np.array_equal(masks, drawn_masks(usable, draw, np.random.default_rng([0, draw])))
+        assert np.array_equal(masks, drawn_masks(pool, draw, np.random.default_rng([0, draw])))
     assert seen == {0.3, 0.6, 1.0}
 
 
@@ -95,3 +96,55 @@ def test_the_test_uses_all_patterns_on_all_chips() -> None:
     bins = Counter(coverage_bin(float(s.hidden.mean())) for s in samples)
     assert len(bins) == 10
     assert {s.target for s in hls_test(series, masks_of(0.4), MIDDLE)} == {1}
+
+
+def hidden_dates(sample: Sample) -> list[int]:
+    """Of a chip without a cloud of its own: the date that is asked for, and those that are hidden beside it."""
+    others = np.flatnonzero((~sample.series.clear).any((1, 2))).tolist()
+    return sorted({sample.target, *others})
+
+
+def test_a_fit_hides_several_dates_at_once_by_the_seven_patterns() -> None:
+    series, pool = [chip(i) for i in range(3)], [np.ones((10, 10), bool), *masks_of(0.001)]
+    drawn = [drawn_chip(series, pool, GapDraws(10), (5, k)) for k in range(28)]
+    assert [hidden_dates(sample) for sample in drawn] == [list(POSITIONS[k % 7]) for k in range(28)]
+    assert {sample.target for sample in drawn} == {0, 1, 2} and {s.series.name for s in drawn} == {
+        "chip_0",
+        "chip_1",
+        "chip_2",
+    }
+    assert all(sample.hidden.all() for sample in drawn), "a mask beyond the range of coverage is never taken"
+    smaller = drawn_chip(series, masks_of(0.5), GapDraws(4), (5, 6))
+    assert smaller.hidden.shape == (4, 4) and smaller.hidden.any()
+    larger = drawn_chip(series, masks_of(0.5), GapDraws(16), (5, 6))
+    assert larger.hidden.shape == (16, 16) and larger.hidden.sum() == 50
+    with pytest.raises(GeoadaptError, match="could be hidden in 200 tries"):
+        drawn_chip([replace(chip(), clear=np.zeros((3, 10, 10), bool))], masks_of(0.5), GapDraws(10), (0, 0))
+
+
+def test_batches_of_a_fit_are_those_chips_and_are_shared_between_processes() -> None:
+    series, pool = [chip(i) for i in range(3)], masks_of(0.3, 0.6)
+    alone = PositionSamples(series, pool, 3, 4, 8, 1, draws=GapDraws())
+    assert len(alone) == 3
+    expected = val_batches([drawn_chip(series, pool, GapDraws(8), (1, k)) for k in range(4, 8)], 4)[0]
+    optical = alone[1].inputs["optical"]
+    assert optical.values.equal(expected.inputs["optical"].values) and alone[1].where == expected.where
+    parts = [PositionSamples(series, pool, 3, 4, 8, 1, draws=GapDraws(), world=2, rank=rank)[1] for rank in range(2)]
+    assert [w for pair in zip(*(p.where for p in parts), strict=True) for w in pair] == list(alone[1].where)
+    with pytest.raises(IndexError):
+        alone[3]
+
+
+def test_validation_has_every_hidden_date_of_every_chip_the_same_in_every_run() -> None:
+    series, pool = [chip(i) for i in range(7)], masks_of(0.2, 0.4, 0.6)
+    whole = list(fixed_chips(series, pool, 10))
+    assert [(s.series.name, s.target) for s in whole] == [
+        (f"chip_{i}", date) for i, dates in enumerate(POSITIONS) for date in dates
+    ]
+    for sample in whole:
+        number = int(sample.series.name[-1])
+        assert np.array_equal(sample.hidden, pool[(number + sample.target) % 3])
+    parts = list(fixed_chips(series, masks_of(1.0), 5))
+    assert len(parts) == 12 and {(s.row, s.col) for s in parts} == {(0, 0), (5, 0), (0, 5), (5, 5)}
+    assert all(s.hidden.shape == (5, 5) for s in parts)
+    assert len(list(fixed_chips(series[6:], masks_of(1.0), 5, frames=2))[0].series.times) == 2

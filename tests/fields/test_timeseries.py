@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,14 @@ def test_of_two_places_the_second_is_the_test() -> None:
     one, other = _numbered(), _numbered()
     train, val, test = by_place([one, other], 0.2, 0.4, 0)
     assert test == (other,) and train[0].values.shape[3] + val[0].values.shape[3] == 20
+
+
+@pytest.mark.parametrize("count", [3, 4, 7])
+@pytest.mark.parametrize(("val", "test"), [(0.1, 0.1), (0.15, 0.5), (0.15, 0.8), (0.45, 0.5)])
+def test_of_three_places_or_more_each_part_has_one(count: int, val: float, test: float) -> None:
+    places = [replace(_numbered(3, 4), name=str(n)) for n in range(count)]
+    parts = by_place(places, val, test, 0)
+    assert min(map(len, parts)) >= 1 and sorted(s.name for part in parts for s in part) == [s.name for s in places]
 
 
 def test_too_short_a_series_is_refused() -> None:

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from geoadapt.adapters.config import HeadOnlyConfig
-from geoadapt.backbones.config import DlL8s2UvConfig, GalileoConfig
+from geoadapt.backbones.config import DlL8s2UvConfig, GalileoConfig, PmaaConfig
 from geoadapt.bundle.restorer import restorer_inputs
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.series import Radar, Sample, Series, series_batch
 from geoadapt.fields.types import Batch
-from geoadapt.heads.config import RemovalConfig
+from geoadapt.heads.config import ImageConfig, RemovalConfig
 from geoadapt.model import build_model
 from geoadapt.restorer import AdaptedRestorer, Seeing
 from tests.tiny import tiny_backbone
@@ -62,6 +62,15 @@ def test_every_backbone_restores_and_never_reads_what_is_invalid(name: str, toge
     assert torch.equal(found.image[known], other.image[known])
 
 
+def test_the_scale_is_the_one_that_the_loss_was_taken_of() -> None:
+    made, given = restorer("small_eo", together=False), batch()
+    plain = made.restore(given).scale
+    made.floor.fill_(0.5)
+    made.factor.fill_(2.0)
+    assert plain is not None
+    torch.testing.assert_close(made.restore(given).scale, 2 * (plain + 0.5), equal_nan=True)
+
+
 def test_a_backbone_of_single_dates_is_given_each_alone() -> None:
     made, given = restorer("small_eo", together=False), batch()
     seen = made.seen(given).inputs["optical"]
@@ -87,6 +96,30 @@ def test_radar_reaches_a_backbone_that_takes_it_and_no_other() -> None:
         assert not torch.equal(galileo(one), galileo(two)) and not torch.equal(galileo(one), galileo(none))
         for made in (restorer("galileo_nano", radar=False), restorer("small_eo", together=False)):
             assert torch.equal(made(one), made(none))
+
+
+def test_pmaa_and_its_last_layer_tell_brightness_by_the_same_three_dates() -> None:
+    inputs = restorer_inputs(torch.full((6,), 0.15), torch.full((6,), 0.1))
+    config = PmaaConfig(random_weights=True, width=2, channels=CHANNELS, scaling="sample")
+    model = build_model(config, HeadOnlyConfig(), ImageConfig(scaling="sample"), inputs, CHANNELS)
+    few, many = (AdaptedRestorer(model, CHANNELS, Seeing(frames=frames)).eval() for frames in (3, 6))
+    assert len(series("place", 0, side=16).times) > 3
+    with torch.no_grad():
+        assert torch.equal(few(batch()), many(batch()))
+
+
+def test_a_date_of_which_nothing_is_seen_leaves_pmaa_its_three_images() -> None:
+    inputs = restorer_inputs(torch.full((6,), 0.15), torch.full((6,), 0.1))
+    config = PmaaConfig(random_weights=True, width=2, channels=CHANNELS)
+    model = build_model(config, HeadOnlyConfig(), ImageConfig(), inputs, CHANNELS)
+    made = AdaptedRestorer(model, CHANNELS, Seeing(frames=3)).eval()
+    field = batch().inputs["optical"]
+    field = replace(field, values=field.values[:, -4:], valid=field.valid[:, -4:], times=field.times[:, -4:])  # type: ignore[index]
+    assert field.valid is not None
+    valid = torch.ones_like(field.valid)
+    valid[:, -1] = False
+    seen = made.seen(Batch({"optical": replace(field, valid=valid)})).inputs["optical"]
+    assert seen.valid is not None and seen.values.shape[1] == 3 and bool(seen.valid.all())
 
 
 @pytest.mark.parametrize("dates", [1, 2])

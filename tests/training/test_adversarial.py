@@ -6,6 +6,7 @@ import copy
 import csv
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ import rasterio
 import torch
 from torch import Tensor
 
+from geoadapt.backbones.pmaa import build_restorer
 from geoadapt.backbones.pmaa_network import teacher
 from geoadapt.bundle.restorer import load_restorer
 from geoadapt.cli import main
 from geoadapt.config import JobConfig, job_from_plain
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields import DATASETS
+from geoadapt.fields.removal_config import RemovalDatasetConfig
 from geoadapt.fields.series import Sample, series_batch
 from geoadapt.fields.types import Batch
 from geoadapt.registry import Entry
@@ -268,11 +271,23 @@ def test_what_cannot_be_is_said_before_the_data_are_read(
         prepare(job(**changes), tmp_path)
 
 
-def test_published_weights_bring_their_last_layer(tmp_path: Path) -> None:
-    first = duel_of(tmp_path, backbone={"channels": CHANNELS})
+def test_masks_that_the_data_do_not_have_are_not_taught(tmp_path: Path) -> None:
+    pairs = RemovalDatasetConfig("sen2_mtc_new", str(tmp_path))
+    with pytest.raises(GeoadaptError, match="sen2_mtc_new does not say where its clouds are"):
+        adversarial.check_adversarial(replace(job(), data=pairs))
+    adversarial.check_adversarial(replace(job({"attention": "none"}), data=pairs))
+    adversarial.check_adversarial(replace(job(), data=replace(pairs, masks="masks")))
+
+
+@pytest.mark.parametrize("loss", ["adversarial", "likelihood"])
+def test_published_weights_bring_their_last_layer_in_the_order_of_the_datas_bands(loss: str, tmp_path: Path) -> None:
+    turned = tuple(reversed(CHANNELS))
+    first = duel_of(tmp_path, backbone={"channels": turned})
     torch.save(first.backbone.network.state_dict(), tmp_path / "pmaa.pth")
-    changes = {"channels": CHANNELS, "random_weights": False, "weights": str(tmp_path / "pmaa.pth")}
-    duel = duel_of(tmp_path, backbone=changes)
-    adversarial._take_last_layer(duel)
-    layer: Any = first.backbone.network.output_layer[0]
-    assert torch.equal(duel.restorer.model.head.last.weight, layer.weight)  # type: ignore[union-attr]
+    changes = {"channels": turned, "random_weights": False, "weights": str(tmp_path / "pmaa.pth")}
+    plan = job({"loss": loss}, changes)
+    made = restorer_of(prepare(plan, tmp_path), plan)
+    published = build_restorer(plan.backbone).eval()
+    with torch.no_grad():
+        image = made.eval()(batch())[:, :, : len(CHANNELS)]
+        torch.testing.assert_close(image, published(batch()).flip(2))

@@ -142,6 +142,7 @@ def test_the_bundle_restores_as_the_run_did(ran: Ran) -> None:
     assert found.scale is not None and before.scale is not None
     assert torch.allclose(found.scale, before.scale, rtol=1e-4, equal_nan=True)
     assert not torch.equal(bundle.restorer.factor, torch.ones(len(CHANNELS)))
+    assert float(bundle.restorer.floor) == pytest.approx(1e-3), "what the loss added to the scale is not stored"
     text = (ran.folder / "bundle" / "README.md").read_text()
     assert "expected absolute error" in text and "simulated" in text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,18 @@ from numpy.typing import NDArray
 
 from geoadapt.config import JobConfig, job_from_plain
 from geoadapt.errors import GeoadaptError
+from geoadapt.fields.removal_config import RemovalDatasetConfig
 from geoadapt.fields.removal_splits import MTC_SPLITS
 from geoadapt.metrics.stretched import PROTOCOLS, compare_stretched
-from geoadapt.tasks.config import REMOVAL_PROTOCOLS
-from geoadapt.training.removal_samples import check_protocol, check_series
+from geoadapt.tasks.config import REMOVAL_PROTOCOLS, CloudRemovalConfig
+from geoadapt.training.removal_evaluate import evaluate_restorer
+from geoadapt.training.removal_samples import check_protocol, check_series, fixed_samples
+from geoadapt.training.removal_setting import loaders_for, prepare
 from geoadapt.training.run import train
+from tests.fields.test_removal_datasets import hls
 from tests.synth import scene, write_tif
 from tests.tiny import TINY
+from tests.training.small_series import series
 
 SIDE = 32
 
@@ -108,6 +114,33 @@ def test_what_the_protocol_cannot_score_is_said(root: Path) -> None:
         job(root, "sen2_mtc")
     with pytest.raises(GeoadaptError, match="holds no time series"):
         check_series(object(), "csmask")
+
+
+def test_hls_chips_are_hidden_as_published_in_a_run_and_all_of_them_can_be_scored(tmp_path: Path) -> None:
+    plan = job(hls(tmp_path / "hls"), "radiometric")
+    data = RemovalDatasetConfig("hls_gaps", str(tmp_path / "hls"))
+    plan = replace(plan, data=data, train=replace(plan.train, chip=16))
+    setting = prepare(plan, tmp_path)
+    (chip,) = setting.data.val
+    assert [(s.series.name, s.target) for s in setting.val] == [(chip.name, 0)], "the first pattern hides the first"
+    loaded = [batch.inputs["optical"] for batch in loaders_for(setting, replace(plan, seed=3))(0).train]
+    hidden = [tuple((~v).flatten(1).any(1).tolist()) for field in loaded for v in field.valid]  # type: ignore[union-attr]
+    assert len(hidden) == 4 and sum(hidden[3]) == 2, "pattern 4 of 7 hides two dates at once"
+    bundle = train(plan, tmp_path / "run").bundle
+    some = evaluate_restorer(bundle, data, tmp_path / "some", bootstrap=20).metrics["test/samples"]
+    every = evaluate_restorer(bundle, data, tmp_path / "all", bootstrap=20, whole=True).metrics["test/samples"]
+    assert some == 4 and every == some + len(setting.val) + len(setting.data.train)
+
+
+def test_few_samples_of_many_places_are_spread_over_all_of_them() -> None:
+    places = [series(f"{n:02d}", n, 16) for n in range(20)]
+    task = CloudRemovalConfig()
+    found = [sample.series.name for sample in fixed_samples(places, (), task, 16, 0, 5)]
+    assert found == ["00", "04", "09", "14", "19"], "not the first five, which may all be of one scene"
+    places[4] = replace(places[4], clear=np.ones_like(places[4].clear))
+    found = [sample.series.name for sample in fixed_samples(places, (), task, 16, 0, 5)]
+    assert found == ["00", "09", "14", "19", "01"], "another takes the place of one where nothing is hidden"
+    assert len(fixed_samples(places, (), task, 16, 0, 19)) == 19
 
 
 def test_only_images_that_everybody_has_whole_are_compared() -> None:
