@@ -63,11 +63,15 @@ class TrainConfig:
     """How a fit runs."""
 
     steps: int = 400
+    """Steps of the optimiser, one batch each."""
     batch: int = 8
+    """Chips, or samples, of a step."""
     chip: int = 64
     """Side of a training chip [px]."""
     lr: float = 2e-3
+    """The highest learning rate, after the warm-up."""
     weight_decay: float = 0.01
+    """AdamW's, for all that is trained."""
     warmup: float = 0.1
     """Fraction of the steps."""
     val_every: int = 50
@@ -77,6 +81,7 @@ class TrainConfig:
     max_minutes: float | None = None
     """Wall-clock limit of the fit."""
     augment: bool = True
+    """Flip, turn, zoom and shade the chips, as the keys below say."""
     zoom: float = 2.0
     """Training chips cover between 1/zoom and zoom times their side; 1 = as they are."""
     edge: int = 0
@@ -107,7 +112,9 @@ class TrainConfig:
     most_skipped: int = 0
     """Steps that may be left out because their loss or gradient is not finite, before the fit stops."""
     bootstrap: int = 1000
+    """Resamples of the test's blocks for an interval."""
     workers: int = 0
+    """Processes that read batches ahead; 0 = none but the run's own."""
     cache: int = 0
     """Views of each chip of a fixed pool, for which what lies below the first trainable block is computed once.
 
@@ -157,8 +164,11 @@ class InferConfig:
     """How a scene is run."""
 
     tile: int = 256
+    """Side of what the model sees at once [px]."""
     overlap: int = 64
+    """Between neighbouring tiles, whose predictions are blended there [px]."""
     batch: int = 8
+    """Tiles at once; halved where memory does not suffice."""
     threshold: float | None = None
     """Cloud where its probability reaches this; None = as the bundle was tested, or else the most probable class."""
     cloud_buffer: int = 0
@@ -166,11 +176,14 @@ class InferConfig:
     thin_cloud: str = "keep"
     """Where a bundle tells translucent cloud apart: ``keep`` the class, or count it as ``cloud`` or as ``clear``."""
     probabilities: bool = False
+    """Also the probability of every class."""
     instability: bool = False
     """Also how far apart the probabilities of overlapping tiles are; from an overlap of half a tile on it is known
     everywhere but in the scene's corners."""
     overwrite: bool = False
+    """Also what is already finished is made anew."""
     compress: str = "DEFLATE"
+    """Of the COGs: ``DEFLATE`` or ``ZSTD``."""
     zero_is_nodata: str = "auto"
     """``auto`` warns where no nodata is declared and a border is all zero; ``yes`` and ``no`` decide."""
     keep_clear: bool = True
@@ -218,6 +231,7 @@ class RuntimeConfig:
     """Where it runs."""
 
     device: str = "auto"
+    """``cpu``, ``cuda``, ``cuda:1``, ``mps``, or ``auto``: cuda where there is one."""
     threads: int = 0
     """0 = as many as there are cores."""
     precision: str = "auto"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from geoadapt.cli.grammar import Flag, Verb, parse
+from geoadapt.cli.stopping import UNREAD, heeding_sigterm, leave_stdout
 from geoadapt.errors import GeoadaptError, nearest
 
 __all__ = ["VERBS", "main"]
@@ -38,7 +39,8 @@ def main(words: Sequence[str] | None = None) -> int:
     debug = "--debug" in typed
     _speak_any_alphabet()
     try:
-        return _run(typed, debug)
+        with heeding_sigterm():
+            return _run(typed, debug)
     except GeoadaptError as error:
         if debug:
             raise
@@ -47,8 +49,8 @@ def main(words: Sequence[str] | None = None) -> int:
         print("interrupted; what was finished is kept", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        sys.stderr.close()
-        return 0
+        leave_stdout()
+        return UNREAD
 
 
 def _speak_any_alphabet() -> None:
@@ -99,7 +101,14 @@ def _carry_out(work: Callable[[], int], debug: bool) -> int:
     except Exception as error:
         if debug:
             raise
-        return _say(f"{type(error).__name__}: {error}; --debug shows where it comes from", 1)
+        return _say(f"{_unforeseen(error)}; --debug shows where it comes from", 1)
+
+
+def _unforeseen(error: Exception) -> str:
+    """What nobody wrote a message for: of a file by its name, of all else by its kind."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}; check the path, its rights and the free space"
+    return f"{type(error).__name__}: {error}"
 
 
 def _say(error: object, status: int) -> int:
@@ -135,6 +144,15 @@ def _overview() -> str:
     )
 
 
+def _where_keys_are_explained(sections: Sequence[str]) -> list[str]:
+    from geoadapt.config import GROUPS, SECTIONS
+
+    plain = [section for section in SECTIONS if section in sections]
+    chosen = [f"{group}=CHOICE" for group in GROUPS if group in sections]
+    words = [" ".join(part) for part in (plain, chosen) if part]
+    return [f"  geoadapt list {word} says what each key means, with its default" for word in words]
+
+
 def _help(name: str, verb: Verb) -> str:
     """Usage, flags, choices and examples of one verb."""
     words = [name, verb.paths, "[--flags]", "[group=choice] [key=value]" if verb.sections else ""]
@@ -146,6 +164,7 @@ def _help(name: str, verb: Verb) -> str:
         from geoadapt.cli.keys import describe
 
         lines += ["", "configuration (group=choice, key=value):", *(f"  {line}" for line in describe(verb.sections))]
+        lines += ["", *_where_keys_are_explained(verb.sections)]
     if verb.examples:
         lines += ["", "examples:", *(f"  {example}" for example in verb.examples)]
     return "\n".join(lines)

@@ -1,14 +1,16 @@
-"""``geoadapt list``: what a configuration may choose."""
+"""``geoadapt list``: what a configuration may choose, and what its keys mean."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from geoadapt.cli.explain import explained
 from geoadapt.cli.grammar import Flag, Request, Verb
 from geoadapt.cli.keys import choices, conf_dir
-from geoadapt.config import GROUPS
+from geoadapt.config import GROUPS, SECTIONS
 from geoadapt.errors import GeoadaptError, nearest
+from geoadapt.registry import look_up
 
 __all__ = ["VERB", "catalogue"]
 
@@ -31,11 +33,20 @@ def _first_comment(experiment: str) -> str:
 
 def _plan(request: Request) -> Callable[[], int]:
     found = catalogue()
-    for group in request.paths:
-        if group not in found:
-            raise GeoadaptError(group, "unknown group", nearest(group, found))
-    chosen = {group: names for group, names in found.items() if group in (request.paths or found)}
+    chosen = {word: _named(word, found) for word in request.paths} or found
     return lambda: _show(chosen, "--json" in request.flags)
+
+
+def _named(word: str, found: Mapping[str, dict[str, str]]) -> dict[str, str]:
+    """The choices of a group, or the keys of a section (``train``) or of one choice (``data=folder``)."""
+    group, equals, choice = word.partition("=")
+    if equals and group in GROUPS:
+        return explained(look_up(GROUPS[group], choice, group).config, group)
+    if word in SECTIONS:
+        return explained(SECTIONS[word], word)
+    if word not in found:
+        raise GeoadaptError(word, "unknown group", nearest(word, (*found, *SECTIONS)))
+    return found[word]
 
 
 def _show(chosen: dict[str, dict[str, str]], as_json: bool) -> int:
@@ -46,14 +57,22 @@ def _show(chosen: dict[str, dict[str, str]], as_json: bool) -> int:
     for group, names in chosen.items():
         print(group)
         for name, text in names.items():
-            print(f"  {name:<{wide}}{text}")
+            first, *more = text.splitlines() or [""]
+            print(f"  {name:<{wide}}{first}".rstrip())
+            for line in more:
+                print(f"  {'':<{wide}}{line}")
     return 0
 
 
 VERB = Verb(
-    summary="the backbones, adapters, heads, tasks, data sets and experiments that can be chosen",
+    summary="the backbones, adapters, heads, tasks, data sets and experiments that can be chosen; what keys mean",
     plan=_plan,
-    paths="[GROUP…]",
+    paths="[GROUP|SECTION|GROUP=CHOICE…]",
     flags=(Flag("--json", "as JSON"),),
-    examples=("geoadapt list", "geoadapt list backbone adapter"),
+    examples=(
+        "geoadapt list",
+        "geoadapt list backbone adapter",
+        "geoadapt list train infer",
+        "geoadapt list data=folder",
+    ),
 )

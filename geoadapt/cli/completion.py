@@ -47,13 +47,15 @@ def _verbs() -> Iterable[str]:
 
 
 def _words(name: str, current: str) -> Iterable[str]:
-    from geoadapt.cli import VERBS, load_verb
+    from geoadapt.cli import COMMON, VERBS, load_verb
 
     if name not in VERBS:
         return []
+    if name == "list" and "=" not in current and not current.startswith("-"):
+        return [f"{group} " for group in (*GROUPS, *SECTIONS, "experiment")]
     verb = load_verb(name)
     if current.startswith("-"):
-        return [f"{flag.name} " for flag in verb.flags]
+        return [f"{flag.name} " for flag in (*verb.flags, *COMMON)]
     group, equals, _ = current.partition("=")
     if equals:
         return (

@@ -16,8 +16,9 @@ from typing import Any
 from geoadapt.cli.keys import conf_dir, prepare, quoted
 from geoadapt.config import JobConfig, job_from_plain
 from geoadapt.errors import GeoadaptError
+from geoadapt.io.atomic import write_text
 
-__all__ = ["as_yaml", "compose", "run_jobs"]
+__all__ = ["as_yaml", "compose", "run_jobs", "store_config"]
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 
@@ -38,7 +39,7 @@ def compose(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> 
         with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
             composed = hydra_compose("config", overrides=words)
     except (HydraException, OmegaConfBaseException) as error:
-        raise GeoadaptError("config", *_explained(error, words)) from error
+        raise GeoadaptError(*_explained(error, words)) from error
     return _job(composed)
 
 
@@ -47,6 +48,17 @@ def as_yaml(job: JobConfig | Mapping[str, Any]) -> str:
     from omegaconf import OmegaConf
 
     return OmegaConf.to_yaml(_plain(asdict(job) if isinstance(job, JobConfig) else dict(job)))
+
+
+def store_config(folder: Path, config: JobConfig | Mapping[str, Any]) -> None:
+    """Write ``config.yaml``; results of another configuration, which would seem to be this one's, are set aside.
+
+    They are ``metrics.before.json`` then: a run that ends before it has its own must not be reported with theirs.
+    """
+    text, path, results = as_yaml(config), folder / "config.yaml", folder / "metrics.json"
+    if results.is_file() and not (path.is_file() and path.read_text(encoding="utf-8") == text):
+        results.replace(folder / "metrics.before.json")
+    write_text(path, text)
 
 
 def run_jobs(
@@ -64,6 +76,8 @@ def run_jobs(
     """
     import hydra
     from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
 
     failures: list[BaseException] = []
 
@@ -79,6 +93,8 @@ def run_jobs(
     with _arguments([*flags, *words]):
         try:
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
+        except (HydraException, OmegaConfBaseException) as error:  # some of them are an OSError too
+            raise GeoadaptError(*_explained(error, words, "--multirun" in flags)) from error
         except OSError as error:
             folder = error.filename or "hydra.run.dir"
             raise GeoadaptError(folder, f"cannot be made ({error.strerror})", "choose another hydra.run.dir") from error
@@ -108,13 +124,29 @@ def _job(composed: Any) -> JobConfig:
     return job_from_plain({str(key): value for key, value in plain.items() if key not in ("hydra", "experiment")})
 
 
-def _explained(error: Exception, words: Sequence[str]) -> tuple[str, str]:
-    """Hydra's message on one line, and what to do about it."""
+def _explained(error: Exception, words: Sequence[str], sweeping: bool = False) -> tuple[str, str, str]:
+    """Which key it is about where that can be told, what is wrong on one line, and what to do about it."""
+    for word in words:
+        if (found := _doubtful(word, sweeping)) is not None:
+            return found
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    problem = lines[0] if lines else type(error).__name__
-    if "Ambiguous value" in problem or "Sweep parameters" in str(error):
-        return problem, "a comma makes a sweep: add -m to run all, or quote the value"
-    return problem, f"the overrides were {' '.join(words)}" if words else "see conf/config.yaml"
+    typed = " ".join(word.removeprefix("++") for word in words)
+    hint = f"the overrides were {typed}" if words else "see conf/config.yaml"
+    return "config", lines[0] if lines else type(error).__name__, hint
+
+
+def _doubtful(word: str, sweeping: bool) -> tuple[str, str, str] | None:
+    """Key, problem and hint where a word alone is not to be read, or means several and may not; else None."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    key, _, value = word.removeprefix("++").partition("=")
+    try:
+        several = OverridesParser.create().parse_override(word).is_sweep_override() and not sweeping
+    except HydraException:
+        return key, f"{value!r} cannot be read", "close its brackets and quotes, or put the whole value in quotes"
+    hint = f"add -m to run all, or write [{value}] for a list, or quote the value"
+    return (key, f"{value!r} is several values", hint) if several else None
 
 
 def _plain(value: Any) -> Any:

@@ -8,13 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geoadapt.cli.compose import as_yaml, compose
+from geoadapt.cli.compose import compose, store_config
 from geoadapt.cli.evaluate_run import begin, existing, run_once, say, told
 from geoadapt.cli.grammar import Flag, Request
 from geoadapt.cli.predict import bundle_folder
 from geoadapt.config import JobConfig
 from geoadapt.errors import GeoadaptError
-from geoadapt.io.atomic import write_text
 
 if TYPE_CHECKING:
     from geoadapt.metrics.events import Event
@@ -100,7 +99,7 @@ def plan_stored(request: Request) -> Callable[[], int]:
         from geoadapt.training.verification import SCORES
 
         LOG.info("run folder: %s", folder)
-        write_text(folder / "config.yaml", as_yaml({"forecast": str(forecast), "truth": str(truth), "seed": job.seed}))
+        store_config(folder, {"forecast": str(forecast), "truth": str(truth), "seed": job.seed})
         regions, events = _places(request)
         result = evaluate_forecast(
             forecast,

@@ -11,11 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geoadapt.cli.compose import as_yaml, run_jobs
-from geoadapt.cli.train import headline, make_data
+from geoadapt.cli.compose import run_jobs, store_config
+from geoadapt.cli.train import data_root, headline, make_data
 from geoadapt.config import JobConfig
 from geoadapt.errors import GeoadaptError
-from geoadapt.io.atomic import write_text
 from geoadapt.io.paths import as_path
 
 if TYPE_CHECKING:
@@ -27,10 +26,11 @@ LOG = logging.getLogger(__name__)
 
 
 def begin(folder: Path, job: JobConfig, bundle: Path, *sections: str) -> None:
-    """Say where everything goes, write down what is evaluated and by which ``sections`` of the job, make its data."""
+    """Say where everything goes and on what, write down what is evaluated by which ``sections``, make the data."""
     LOG.info("run folder: %s", folder)
+    LOG.info("data: %s in %s", job.data.name, data_root(job))
     shown: dict[str, object] = {name: asdict(getattr(job, name)) for name in sections}
-    write_text(folder / "config.yaml", as_yaml({**shown, "bundle": str(bundle), "seed": job.seed}))
+    store_config(folder, {**shown, "bundle": str(bundle), "seed": job.seed})
     make_data(job)
 
 

@@ -10,12 +10,16 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 from geoadapt.errors import GeoadaptError, nearest
 
 __all__ = ["Flag", "Request", "Verb", "parse"]
 
 ASSIGNMENT = re.compile(r"(?:\+{1,2})?(?P<head>[A-Za-z_]\w*)(?:[./@][^=\s]*)?=")
+
+SURE = 0.8
+"""How much alike a word and a key must be for the word to be a slip and no path: ``date=…`` is no slip of ``data``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +86,11 @@ def parse(verb: Verb, words: Sequence[str], command: str) -> Request:
         elif _is_override(word, verb):
             overrides.append(word)
         else:
+            _refuse_misspelt(word, verb)
             paths.append(word)
     if paths and not verb.paths:
+        if not verb.sections:
+            raise GeoadaptError(paths[0], "is no flag, and nothing else is taken here", "see --help")
         raise GeoadaptError(
             paths[0], "is neither a flag nor group=choice nor key=value", nearest(paths[0], verb.sections)
         )
@@ -105,6 +112,16 @@ def _flag(word: str, queue: list[str], known: dict[str, Flag]) -> tuple[Flag, st
             raise GeoadaptError(name, "has no value", f"write {name} {flag.value}")
         value = queue.pop(0)
     return flag, value
+
+
+def _refuse_misspelt(word: str, verb: Verb) -> None:
+    """Raise for what looks like an override, is no file, and whose key all but spells one that the verb takes."""
+    found = ASSIGNMENT.match(word)
+    if found is None or os.path.lexists(word):
+        return
+    meant = get_close_matches(found["head"], verb.sections, n=1, cutoff=SURE)
+    if meant:
+        raise GeoadaptError(word, "is neither a file nor a key", f"did you mean '{meant[0]}'?")
 
 
 def _is_override(word: str, verb: Verb) -> bool:

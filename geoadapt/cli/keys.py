@@ -24,14 +24,20 @@ LITERAL_KEYS = {
     "backbone.weights",
     "data.root",
     "data.path",
+    "data.source",
     "data.images",
     "data.labels",
     "data.class_column",
+    "data.mask",
+    "data.masks",
+    "infer.radar",
     "hydra.run.dir",
     "hydra.sweep.dir",
     "hydra.sweep.subdir",
     "train.controls",
+    "train.start",
     "train.resume",
+    "train.cache_dir",
 }
 """Keys whose value is taken as typed: paths and names, in which a comma or a bracket is a comma or a bracket."""
 
@@ -103,9 +109,11 @@ def _prepared(word: str, more: Sequence[Path]) -> str:
 
 def _check_choice(group: str, value: str | None, more: Sequence[Path]) -> None:
     """Raise for an unknown choice, where the value is a plain name or a sweep over plain names."""
+    known = choices(group, more)
+    if value == "" and known:
+        raise GeoadaptError(group, "nothing is chosen", f"known: {', '.join(known)}")
     if group == "seed" or value is None or not PLAIN_CHOICES.fullmatch(value):
         return
-    known = choices(group, more)
     for choice in value.split(","):
         if choice not in known and (group, choice) != ("experiment", "null"):
             raise GeoadaptError(f"{group}={choice}", f"'{choice}' is unknown", nearest(choice, known))

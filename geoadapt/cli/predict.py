@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -29,10 +30,13 @@ __all__ = ["VERB", "parse_bbox"]
 
 def parse_bbox(text: str) -> tuple[float, float, float, float]:
     """West, south, east, north [degrees] from ``W,S,E,N``; raises GeoadaptError."""
+    hint = "write four numbers: west,south,east,north [degrees]"
     try:
         west, south, east, north = (float(part) for part in text.split(","))
     except ValueError:
-        raise GeoadaptError("--bbox", f"'{text}'", "write four numbers: west,south,east,north [degrees]") from None
+        raise GeoadaptError("--bbox", f"'{text}'", hint) from None
+    if not (-90 <= south < north <= 90 and math.isfinite(west + east)):
+        raise GeoadaptError("--bbox", f"'{text}' is no box", f"{hint}, south below north")
     return west, south, east, north
 
 

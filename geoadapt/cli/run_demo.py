@@ -13,12 +13,15 @@ __all__ = ["VERB"]
 
 def _plan(request: Request) -> Callable[[], int]:
     output = Path(request.flags.get("--output", "outputs/demo"))
-    size, seed = _number(request, "--size", 2048), _number(request, "--seed", 0)
+    size, seed = _number(request, "--size", 2048, least=16), _number(request, "--seed", 0)
 
     def work() -> int:
         from geoadapt.cli.demo import demo
+        from geoadapt.inference.folder import hold, make_ready
 
-        return demo(output, seed=seed, size=size)
+        make_ready(output)
+        with hold(output):
+            return demo(output, seed=seed, size=size)
 
     def outlined() -> int:
         from geoadapt.cli.demo import outline
@@ -29,10 +32,10 @@ def _plan(request: Request) -> Callable[[], int]:
     return outlined if "--dry-run" in request.flags else work
 
 
-def _number(request: Request, flag: str, default: int) -> int:
+def _number(request: Request, flag: str, default: int, least: int = 0) -> int:
     text = request.flags.get(flag, str(default))
-    if not text.isdecimal():
-        raise GeoadaptError(flag, f"'{text}'", "write a whole number")
+    if not text.isdecimal() or int(text) < least:
+        raise GeoadaptError(flag, f"'{text}'", "write a whole number" + (f", {least} or more" if least else ""))
     return int(text)
 
 

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoadapt.adapters import TUNED
-from geoadapt.cli.compose import as_yaml, compose, run_jobs
+from geoadapt.cli.compose import as_yaml, compose, run_jobs, store_config
 from geoadapt.cli.grammar import Flag, Request, Verb
 from geoadapt.cli.keys import CONFIG_SECTIONS, prepare
 from geoadapt.config import JobConfig, job_from_plain
 from geoadapt.errors import GeoadaptError, nearest
 from geoadapt.fields import DATASETS
-from geoadapt.io.atomic import write_text
 from geoadapt.io.paths import as_path
 from geoadapt.registry import build
 from geoadapt.report.numbers import number
@@ -64,21 +63,26 @@ def train(
         command: what the report says was typed.
 
     Raises:
-        GeoadaptError: the configuration, the data or the weights are not as they must be.
+        GeoadaptError: the configuration, the data or the weights are not as they must be, or another run is at work in
+            ``run_dir``.
     """
     job = _as_job(config)
+    from geoadapt.inference.folder import hold
     from geoadapt.inference.machine import choose_device
     from geoadapt.tasks.processes import join, rank, same_on_all, wait_for_all
     from geoadapt.training.run import train as run
 
     join(choose_device(job.runtime.device))
     folder = same_on_all(Path(run_dir) if run_dir is not None else _new_folder())
-    if rank() == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / "config.yaml", as_yaml(job))
+    if rank() > 0:
+        wait_for_all()
+        return run(job, folder, command)
+    folder.mkdir(parents=True, exist_ok=True)
+    with hold(folder):
+        store_config(folder, job)
         make_data(job)
-    wait_for_all()
-    return run(job, folder, command)
+        wait_for_all()
+        return run(job, folder, command)
 
 
 def _new_folder() -> Path:
@@ -110,7 +114,7 @@ def outline(job: JobConfig) -> list[str]:
         f"backbone  {job.backbone.name}" + ("" if whole else f", {TUNED.get(job.adapter.name, 'frozen')}"),
         *parts,
         f"task      {job.task.name}",
-        f"data      {job.data.name} in {_data_root(job)}",
+        f"data      {job.data.name} in {data_root(job)}",
         f"training  {training}",
         *([] if whole else [f"controls  {', '.join(job.train.chosen_controls(job.task.name)) or 'none'}"]),
     ]
@@ -177,7 +181,8 @@ def closing(result: RunResult) -> str:
     return "\n".join([*headline(result), *lines])
 
 
-def _data_root(job: JobConfig) -> str:
+def data_root(job: JobConfig) -> str:
+    """Where a job's data are, and which of them the run makes; raises GeoadaptError where they are not there."""
     if getattr(job.data, "source", ""):
         return f"{as_path(job.data.path)}, made by the run from {job.data.source}"
     if hasattr(job.data, "path"):
@@ -212,11 +217,21 @@ def _plan(request: Request) -> Callable[[], int]:
         if shown not in ("job", "hydra", "all"):
             raise GeoadaptError("--cfg", f"'{shown}'", nearest(shown, ("job", "hydra", "all")))
         return lambda: _print(as_yaml(job).rstrip()) if shown == "job" else _run(request, dirs, ["--cfg", shown])
+    check_brought(job)
     lines = outline(job)
     if "--dry-run" in request.flags:
         lines += data_note(job)
         return lambda: _print("\n".join([*lines, *_cost(job), "", "nothing was run (--dry-run)"]))
     return lambda: _run_together(request, dirs, job)
+
+
+def check_brought(job: JobConfig) -> None:
+    """Raise GeoadaptError where what a fit starts from or goes on from is not there: before the data are read."""
+    start, resume = job.train.start, job.train.resume
+    if start not in (None, "shipped") and not (as_path(start) / "bundle.json").is_file():
+        raise GeoadaptError("train.start", f"'{start}' is no bundle", "name the bundle/ of a run folder, or 'shipped'")
+    if resume is not None and not Path(resume).exists():
+        raise GeoadaptError("train.resume", f"'{resume}' does not exist", "name a run's folder, or one of its files")
 
 
 def data_note(job: JobConfig) -> list[str]:

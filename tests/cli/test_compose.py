@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from geoadapt.cli.compose import as_yaml, compose, run_jobs
+from geoadapt.cli.compose import as_yaml, compose, run_jobs, store_config
 from geoadapt.cli.keys import LITERAL_KEYS, choices, conf_dir, keys_of
 from geoadapt.config import GROUPS, JobConfig, TrainConfig
 from geoadapt.errors import GeoadaptError
@@ -84,6 +84,8 @@ def test_what_is_typed_wins_over_the_experiment() -> None:
 def test_a_path_in_the_configuration_is_taken_literally(name: str) -> None:
     job = compose([f"data.root={name}", f"train.resume={name}", f"backbone.weights=/w/{name}"])
     assert (job.data.root, job.train.resume, job.backbone.weights) == (name, name, f"/w/{name}")
+    job = compose([f"train.start=/w/{name}", f"train.cache_dir=/w/{name}", f"infer.radar=/w/{name}"])
+    assert {job.train.start, job.train.cache_dir, job.infer.radar} == {f"/w/{name}"}
 
 
 def test_null_empties_a_path() -> None:
@@ -104,6 +106,16 @@ def test_the_stored_job_is_the_job(tmp_path: Path) -> None:
     job = compose(["task.losses.dice=0", "adapter.targets=[attention]", "data.root=a (copy)"])
     stored = OmegaConf.to_container(OmegaConf.create(as_yaml(job)))
     assert job_from_plain(stored) == job  # type: ignore[arg-type]
+
+
+def test_results_never_stand_beside_a_configuration_that_did_not_make_them(tmp_path: Path) -> None:
+    results, before = tmp_path / "metrics.json", tmp_path / "metrics.before.json"
+    store_config(tmp_path, compose(["seed=1"]))
+    results.write_text("{}")
+    store_config(tmp_path, compose(["seed=1"]))
+    assert results.exists() and not before.exists()
+    store_config(tmp_path, compose(["seed=2"]))
+    assert before.read_text() == "{}" and not results.exists()
 
 
 def test_choices_of_ones_own(tmp_path: Path) -> None:

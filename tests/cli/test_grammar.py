@@ -73,6 +73,22 @@ def test_flags_and_paths_may_be_mixed_and_a_double_dash_ends_the_flags() -> None
     assert request.overrides == ()
 
 
+@pytest.mark.parametrize("word", ["infre.tile=3", "runtme.device=cpu", "+infer_.tile=3"])
+def test_a_misspelt_key_is_no_path_unless_a_file_is_called_that(
+    word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(GeoadaptError, match=r"is neither a file nor a key; did you mean '(infer|runtime)'\?"):
+        _parsed(TAKES_PATHS, "a.tif", word)
+    (tmp_path / word).touch()
+    assert _parsed(TAKES_PATHS, "a.tif", word).paths == ("a.tif", word)
+
+
+def test_a_verb_that_takes_only_flags_says_so() -> None:
+    with pytest.raises(GeoadaptError, match="extra: is no flag, and nothing else is taken here; see --help"):
+        _parsed(Verb("", plan=lambda request: lambda: 0), "extra")
+
+
 def test_a_negative_west_is_a_value_and_not_a_flag() -> None:
     assert _parsed(TAKES_PATHS, "a", "--bbox", "-5,-1,2,3").flags["--bbox"] == "-5,-1,2,3"
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +18,9 @@ import pytest
 from geoadapt import __version__
 from geoadapt.cli import VERBS, _carry_out, load_verb, main
 from geoadapt.cli.completion import candidates
-from geoadapt.config import JobConfig
+from geoadapt.cli.explain import explained
+from geoadapt.cli.stopping import UNREAD
+from geoadapt.config import GROUPS, SECTIONS, JobConfig
 from geoadapt.errors import GeoadaptError
 from tests.tiny import TINY_WORDS
 
@@ -57,6 +63,8 @@ def test_a_failure_during_the_work_is_one_line_and_status_1(capsys: pytest.Captu
     assert capsys.readouterr().err == "error: a.tif: is cut off; copy it again\n"
     assert _carry_out(_raise(RuntimeError("no luck")), debug=False) == 1
     assert capsys.readouterr().err == "error: RuntimeError: no luck; --debug shows where it comes from\n"
+    assert _carry_out(_raise(NotADirectoryError(20, "Not a directory", "a/b.json")), debug=False) == 1
+    assert capsys.readouterr().err.startswith("error: a/b.json: Not a directory; check the path, its rights")
 
 
 def test_debug_shows_where_an_error_comes_from() -> None:
@@ -72,6 +80,90 @@ def test_ctrl_c_is_said_and_gives_the_shells_status(
     monkeypatch.setattr("geoadapt.cli._run", lambda typed, debug: _raise(KeyboardInterrupt())())
     assert main(["list"]) == 130
     assert capsys.readouterr().err.startswith("interrupted")
+
+
+def test_sigterm_ends_a_command_as_ctrl_c_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ended(typed: list[str], debug: bool) -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+        return 0
+
+    monkeypatch.setattr("geoadapt.cli._run", ended)
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        assert main(["list"]) == 130
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert capsys.readouterr().err.startswith("interrupted")
+
+
+def test_where_nobody_reads_on_a_command_ends_quietly_and_not_well(tmp_path: Path) -> None:
+    told = (
+        "import sys; from geoadapt import cli; cli._run = lambda typed, debug: print('word ' * 10**6) or 1; "
+        "sys.exit(cli.main(['list']))"
+    )
+    with subprocess.Popen([sys.executable, "-c", told], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None and running.stderr is not None
+        running.stdout.read(4)
+        running.stdout.close()
+        assert running.stderr.read() == b""
+        assert running.wait(60) == UNREAD
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train.steps=1,2"], "train.steps: '1,2' is several values; add -m to run all"),
+        (["data.classes=[a"], "data.classes: '[a' cannot be read; close its brackets and quotes"),
+        (["adapter="], "adapter: nothing is chosen; known: bitfit, "),
+        (["train.start=nowhere"], "train.start: 'nowhere' is no bundle"),
+        (["train.resume=no run"], "train.resume: 'no run' does not exist; name a run's folder"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_by_its_key_before_anything_is_done(
+    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *words]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["data.classes=[a", "seed=1,2"], "data.classes: '[a' cannot be read"),
+        (["hydra/launcher=foo", "seed=1,2"], "Could not find 'hydra/launcher/foo'"),
+    ],
+)
+def test_the_same_of_several_runs(
+    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "-m", *words]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_every_key_is_listed_with_its_default_and_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    for group, entries in GROUPS.items():
+        for choice, entry in entries.items():
+            assert list(explained(entry.config, group)) == [
+                f"{group}.{field.name}" for field in fields(entry.config) if field.name != "name"
+            ], choice
+    for section, config in SECTIONS.items():
+        assert not [key for key, text in explained(config, section).items() if "\n" not in text]
+    assert main(["list", "infer", "data=folder", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["infer"]["infer.overlap"].startswith("int = 64\nBetween neighbouring tiles")
+    assert found["data=folder"]["data.test"].startswith("list[str] = []\nScene names")
+    for word, hint in (("data=foldr", "did you mean 'folder'?"), ("tran", "did you mean 'train'?")):
+        assert main(["list", word]) == 2
+        assert hint in capsys.readouterr().err
+    assert main(["predict", "--help"]) == 0
+    assert "geoadapt list infer runtime says what each key means" in capsys.readouterr().out
 
 
 def test_list_knows_every_choice(capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,6 +239,9 @@ def test_cfg_prints_the_whole_job_and_hydras_own(
         ("geoadapt train --dr", ["--dry-run "]),
         ("geoadapt train experiment=p", ["pmaa ", "pretraining "]),
         ("geoadapt nothing x", []),
+        ("geoadapt list ru", ["runtime "]),
+        ("geoadapt list data=fol", ["folder "]),
+        ("geoadapt demo --h", ["--help "]),
     ],
 )
 def test_completion_offers_what_the_checks_accept(line: str, expected: list[str]) -> None:
@@ -175,3 +270,5 @@ def test_prepare_and_demo_check_what_they_are_asked(capsys: pytest.CaptureFixtur
     assert "data=csmask: is brought, not made; choose data=simulated" in capsys.readouterr().err
     assert main(["demo", "--size", "big"]) == 2
     assert "--size: 'big'; write a whole number" in capsys.readouterr().err
+    assert main(["demo", "--size", "0"]) == 2
+    assert "--size: '0'; write a whole number, 16 or more" in capsys.readouterr().err

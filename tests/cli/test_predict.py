@@ -232,5 +232,7 @@ def test_a_dry_run_says_what_each_scene_needs_and_which_would_fail(
 
 def test_bbox_is_four_numbers() -> None:
     assert parse_bbox("-61.5,-3,-60,2e1") == (-61.5, -3.0, -60.0, 20.0)
-    with pytest.raises(GeoadaptError):
-        parse_bbox("a,b,c,d")
+    for text in ("a,b,c,d", "5,5,1,1", "1,2,3", "0,0,1,91", "nan,0,1,1"):
+        with pytest.raises(GeoadaptError, match="west,south,east,north"):
+            parse_bbox(text)
+    assert parse_bbox("170,-5,-170,5") == (170.0, -5.0, -170.0, 5.0)  # across the antimeridian

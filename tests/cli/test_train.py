@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from geoadapt.cli.compose import compose
-from geoadapt.cli.train import data_note, make_data, outline
+from geoadapt.cli.train import data_note, make_data, outline, train
 from geoadapt.errors import GeoadaptError
+from geoadapt.inference.folder import hold
 from tests.synth import scene
 
 
@@ -44,3 +45,11 @@ def test_the_simulated_part_of_a_mixture_is_made_by_the_run_and_the_real_one_mus
 def test_data_of_ones_own_are_left_alone(real: Path) -> None:
     make_data(compose(["data=csmask", f"data.root={real}", "data.test=[landsat7]"]))
     assert len(list(real.iterdir())) == 2
+
+
+def test_a_run_folder_belongs_to_one_run_at_a_time(real: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    with hold(run), pytest.raises(GeoadaptError, match=r"another run \(process \d+\) is writing here"):
+        train(["data=csmask", f"data.root={real}", "data.test=[landsat7]"], run)
+    assert [path.name for path in run.iterdir()] == [".lock"]
