@@ -145,7 +145,7 @@ def _doubtful(word: str, sweeping: bool) -> tuple[str, str, str] | None:
         several = OverridesParser.create().parse_override(word).is_sweep_override() and not sweeping
     except HydraException:
         return key, f"{value!r} cannot be read", "close its brackets and quotes, or put the whole value in quotes"
-    hint = f"add -m to run all, or write [{value}] for a list, or quote the value"
+    hint = f"a comma makes a sweep: add -m to run all, or write [{value}] for a list, or quote the value"
     return (key, f"{value!r} is several values", hint) if several else None
 
 

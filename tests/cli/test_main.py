@@ -116,7 +116,7 @@ def test_where_nobody_reads_on_a_command_ends_quietly_and_not_well(tmp_path: Pat
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["train.steps=1,2"], "train.steps: '1,2' is several values; add -m to run all"),
+        (["train.steps=1,2"], "train.steps: '1,2' is several values; a comma makes a sweep: add -m to run all"),
         (["data.classes=[a"], "data.classes: '[a' cannot be read; close its brackets and quotes"),
         (["adapter="], "adapter: nothing is chosen; known: bitfit, "),
         (["train.start=nowhere"], "train.start: 'nowhere' is no bundle"),
