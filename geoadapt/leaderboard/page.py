@@ -5,6 +5,7 @@ In: folders of records, or of runs. Out: files, each whole or not at all.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from geoadapt.leaderboard.exchange import SUITE, Said
 from geoadapt.leaderboard.groups import read_suite
 from geoadapt.leaderboard.normalise import Normaliser
 from geoadapt.leaderboard.page_chapter import Chapter, chapter_of
@@ -21,17 +23,14 @@ from geoadapt.leaderboard.page_published import published_part
 from geoadapt.leaderboard.page_runs import Found, by_board, collect, suite_of
 from geoadapt.leaderboard.page_tables import dataset_table, entry_list, group_table, overview
 from geoadapt.leaderboard.page_weather import weather_cards
-from geoadapt.leaderboard.page_words import filter_words
+from geoadapt.leaderboard.page_words import ways
 from geoadapt.report.leaderboard_cost import Mark, marks
 from geoadapt.report.leaderboard_filter import Choice, filter_bar, filter_style
 from geoadapt.report.page import Page, folded
 from geoadapt.report.provenance import provenance, versions
 from geoadapt.words import counted
 
-__all__ = ["Report", "page_of", "report", "write_report"]
-
-WAYS = ("frozen", "peft", "full", "scratch", "none")
-"""In this order the filter names them."""
+__all__ = ["Report", "page_of", "report", "submission_suite", "write_report"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +48,27 @@ def report(
     suite: Path | None = None,
     suites: Path | None = None,
     normaliser: Normaliser | None = None,
+    said: Said | None = None,
     command: str = "",
 ) -> Report:
     """What was run under ``paths``, board by board.
 
     A board is told by ``suite``, or by the one of its name in the folder ``suites``, or by what the runs themselves
-    say. Raises GeoadaptError where nothing was run, or runs cannot be compared.
+    say; a submission by the suite that checks it, which is ``suite`` or GEO-Bench-2's own in ``suites``. ``said`` is
+    what results of other boards leave open. Raises GeoadaptError where nothing was run, or runs cannot be compared.
     """
-    found = collect(paths)
+    found = collect(paths, submissions=submission_suite(suite, suites), said=said)
     chapters = {}
     for number, (board, runs) in enumerate(by_board(found.runs).items()):
-        chosen = read_suite(suite) if suite is not None else suite_of(board, runs, suites)
+        known = read_suite(suite) if suite is not None else found.suites.get(board)
+        chosen = known or suite_of(board, runs, suites)
         chapters[board] = chapter_of(runs, chosen, normaliser, prefix=f"b{number}" if number else "")
     return Report(found, chapters, command)
+
+
+def submission_suite(suite: Path | None, suites: Path | None) -> Path | None:
+    """The file of the suite that submissions are checked by: ``suite``, or GEO-Bench-2's own in ``suites``."""
+    return suites / f"{SUITE}.yaml" if suite is None and suites is not None else suite
 
 
 def write_report(told: Report, path: Path) -> list[Path]:
@@ -113,7 +120,7 @@ def _add_chapter(page: Page, chapter: Chapter, before: str, styles: dict[str, Ma
 def _datasets(chapter: Chapter) -> list[Markup]:
     parts = []
     for i, name in enumerate(chapter.suite.datasets):
-        entries = sum((entry, name) in chapter.cells for entry in chapter.names)
+        entries = len(chapter.ordered_on(name))
         tag = Markup(' <span class="tag">simulated</span>') if name in chapter.simulated else ""
         dataset = chapter.suite.datasets[name]
         look = f", a closer look at the runs on {chapter.label(dataset.of)}" if dataset.of else ""
@@ -139,6 +146,12 @@ def _reading(told: Report) -> list[str]:
         "other test samples; where two intervals overlap, the verdicts, which compare seed by seed, say more. What no "
         "run here has shown it cannot know: where one run in ten fails, and none of these did, it is too narrow and "
         "too high.",
+        "A capability's score is the interquartile mean of all runs on its data sets: the best and the worst quarter "
+        "count for nothing, so that of four data sets an entry's worst may. Its columns by data set show it whole.",
+        f"Beside a rank, among all entries, stands its {percent} % range, and P(first) is the probability of being "
+        f"first. Better and worse mean that the whole {percent} % interval of the difference lies on that side of "
+        "zero, and not better that it holds zero. Where there is no difference, one verdict in "
+        f"{round(1 / (1 - first.board.level))} finds one all the same.",
     ]
     for board, chapter in told.chapters.items():
         known = chapter.board.normaliser
@@ -159,8 +172,8 @@ def _reading(told: Report) -> list[str]:
             ).format(", ".join(simulated))
         )
     parts.append(
-        "A dash is a score that is missing, never a zero; who rests on it is told why. An entry without all data sets "
-        "of a capability has no score and no rank there."
+        "A dash is a score that is missing, never a zero; who rests on it, or opens its row, is told why. An entry "
+        "without all data sets of a capability has no score and no rank there."
     )
     notes = [*told.found.left_out, *(line for c in told.chapters.values() for line in c.foreign)]
     if notes:
@@ -181,21 +194,15 @@ def _title(told: Report) -> str:
 def _subtitle(told: Report) -> str:
     chapters = told.chapters.values()
     entries = sum(len(c.names) for c in chapters)
-    datasets = sum(not d.of for c in chapters for d in c.suite.datasets.values())
-    return count_records(chapters).words(entries, datasets)
+    datasets = {name for chapter in chapters for name, dataset in chapter.suite.datasets.items() if not dataset.of}
+    return count_records(chapters).words(entries, len(datasets))
 
 
 def _choices(chapters: Iterable[Chapter]) -> dict[str, Choice]:
     """The ways of training that there are, in a fixed order, with how many entries went each."""
-    found: dict[str, Choice] = {}
-    entries = sorted(
-        (named for chapter in chapters for named in chapter.names.values()),
-        key=lambda named: (WAYS.index(named.way), named.regime),
-    )
-    for named in entries:
-        count = found[named.regime].entries if named.regime in found else 0
-        found[named.regime] = Choice(filter_words(named.way, named.entry[1]), count + 1)
-    return found
+    entries = [named for chapter in chapters for named in chapter.names.values()]
+    count = Counter(named.regime for named in entries)
+    return {key: Choice(label, count[key]) for key, label in ways(entries).items()}
 
 
 def _resource(name: str) -> str:

@@ -21,10 +21,25 @@ from geoadapt.leaderboard.groups import Dataset, Suite
 from geoadapt.leaderboard.records import Regime, RunRecord
 from geoadapt.leaderboard.submission_checks import COLUMNS, FILES, INFO, MODEL, check, read_folder
 
-__all__ = ["ExportInfo", "Model", "export_submission", "import_submission"]
+__all__ = [
+    "TOLD",
+    "ExportInfo",
+    "Model",
+    "export_submission",
+    "import_submission",
+    "listed",
+    "submission_texts",
+    "write_submission",
+]
 
 TOLD: Mapping[Regime, str] = {"frozen": "frozen", "full": "full_ft"}
 """Regime to the only two words that a submission knows."""
+METRICS: Mapping[str, str] = {
+    "accuracy": "Overall_Accuracy",
+    "f1": "Multilabel_F1_Score",
+    "miou": "Multiclass_Jaccard_Index",
+}
+"""Metrics of our own runs to what the board calls them; its F1 is of all labels together."""
 LISTED = "listed as"
 ABOUT = INFO[4]
 
@@ -68,8 +83,21 @@ def export_submission(
     ``n_trials``, ``batch_size_selection`` and ``early_stop_patience`` (none, if nobody says one). The board has no word
     for parameter-efficient tuning: such runs are refused unless ``peft_as`` says, per adapter, which of ``frozen`` and
     ``full_ft`` they are to pass for; their backbone is then named ``BACKBONE+ADAPTER``, and the information says what
-    it is. Raises GeoadaptError for what the leaderboard would refuse.
+    it is. A submission is of one regime: the board reads it off the first row. Metrics have our names or the board's.
+    Raises GeoadaptError for what the leaderboard would refuse.
     """
+    return write_submission(submission_texts(records, folder, suite, info, peft_as=peft_as), folder)
+
+
+def submission_texts(
+    records: Iterable[RunRecord],
+    folder: Path,
+    suite: Suite,
+    info: ExportInfo,
+    *,
+    peft_as: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """The files of a submission by name, checked and not yet written; ``folder`` is named in what is raised."""
     runs = list(records)
     if not runs:
         raise GeoadaptError(folder, "there is no run to submit", "name records with runs of this suite")
@@ -78,9 +106,14 @@ def export_submission(
     check(table, suite, folder)
     peft = sorted({row["backbone"] for row, run in zip(rows, runs, strict=True) if run.regime == "peft"})
     told = _told(info, table, peft, folder)
+    return {FILES[0]: table.to_csv(index=False, lineterminator="\n"), FILES[1]: json.dumps(told, indent=4) + "\n"}
+
+
+def write_submission(texts: Mapping[str, str], folder: Path) -> Path:
+    """The files in their folder, whole or not at all; what the folder held is replaced."""
     with staged_folder(folder) as part:
-        write_text(part / FILES[0], table.to_csv(index=False, lineterminator="\n"))
-        write_text(part / FILES[1], json.dumps(told, indent=4) + "\n")
+        for name, text in texts.items():
+            write_text(part / name, text)
     return folder
 
 
@@ -101,8 +134,12 @@ def _row(run: RunRecord, suite: Suite, info: ExportInfo, peft_as: Mapping[str, s
     lacking = [name for name in ("lr", "batch_size", "weight_decay") if name not in extra]
     if lacking:
         where = f"{run.backbone} + {run.adapter} on {run.dataset}"
-        raise GeoadaptError(where, f"does not say its {', '.join(lacking)}", "put it into the record's extra")
-    backbone, regime = _regime(run, peft_as)
+        raise GeoadaptError(
+            where,
+            f"does not say its {', '.join(lacking)}",
+            "put it into the record's extra, or into extra of info=FILE.yaml",
+        )
+    backbone, regime = listed(run, peft_as)
     return {
         "dataset": run.dataset,
         "Metric": dataset.metric,
@@ -123,8 +160,8 @@ def _row(run: RunRecord, suite: Suite, info: ExportInfo, peft_as: Mapping[str, s
     }
 
 
-def _regime(run: RunRecord, peft_as: Mapping[str, str]) -> tuple[str, str]:
-    """How the board is to call backbone and regime."""
+def listed(run: RunRecord, peft_as: Mapping[str, str]) -> tuple[str, str]:
+    """How the board is to call backbone and regime; raises GeoadaptError where it has no word for a run."""
     if run.regime in TOLD:
         return run.backbone, TOLD[run.regime]
     where = f"{run.backbone} + {run.adapter} on {run.dataset}"
@@ -146,7 +183,7 @@ def _submitted(run: RunRecord, dataset: Dataset) -> float:
     where = f"{run.backbone} + {run.adapter} on {run.dataset}, seed {run.seed}"
     if dataset.scale is not None and run.metric.lower() == "rmse" and run.direction == "min":
         return 1 - run.value * dataset.scale
-    if (run.metric, run.direction) != (dataset.metric, dataset.direction):
+    if (METRICS.get(run.metric, run.metric), run.direction) != (dataset.metric, dataset.direction):
         problem = f"reports {run.metric} ({run.direction}), the board takes {dataset.metric} ({dataset.direction})"
         raise GeoadaptError(where, problem, "submit runs that were scored by the suite's metric")
     return run.value
@@ -172,7 +209,7 @@ def _told(info: ExportInfo, table: pd.DataFrame, peft: Sequence[str], folder: Pa
 def _record(row: Mapping[str, Any], suite: Suite, board: str, about: str) -> RunRecord:
     dataset = suite.datasets[row["dataset"]]
     backbone, adapter = row["backbone"], ""
-    if f"{backbone} ({LISTED} " in about:
+    if "+" in backbone and f" {backbone} ({LISTED} " in about:
         backbone, _, adapter = backbone.rpartition("+")
     told = {name: regime for regime, name in TOLD.items()}
     regime: Regime = "peft" if adapter else told[row["frozen_or_full_ft"]]

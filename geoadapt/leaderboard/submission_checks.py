@@ -6,7 +6,8 @@ In: a folder or its table. Out: nothing, or the reason why the leaderboard would
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ INFO = (
 )
 MODEL = ("model_display_name", "model_size", "unique_backbone_key")
 REGIMES = ("frozen", "full_ft")
+BESIDE = ".DS_Store"
+"""The one file that may lie beside the two."""
 POOR = 2
 """An RMSE [standard deviations of the target] that no model has: predicting the mean has 1."""
 
@@ -48,18 +51,26 @@ def read_folder(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Table and information of a submission, of which every key is known; raises GeoadaptError for other files."""
     if not folder.is_dir():
         raise GeoadaptError(folder, "there is no such folder", f"a submission is a folder with {' and '.join(FILES)}")
-    found = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    found = sorted(path.name for path in folder.iterdir() if path.name != BESIDE)
     if found != sorted(FILES):
         raise GeoadaptError(
             folder, f"holds {', '.join(found) or 'nothing'}", f"it takes {' and '.join(FILES)}, no more"
         )
-    try:
-        table = pd.read_csv(folder / FILES[0])
-        info = json.loads((folder / FILES[1]).read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise GeoadaptError(folder, f"cannot be read: {str(error).splitlines()[0]}", "see both files") from error
+    with _reading(folder / FILES[0], "it is to be a table with commas, in UTF-8") as file:
+        table = pd.read_csv(file)
+    with _reading(folder / FILES[1], "it is to be JSON, in UTF-8") as file:
+        info = json.loads(file.read_text(encoding="utf-8"))
     _check_info(info, folder / FILES[1])
     return table, info
+
+
+@contextmanager
+def _reading(path: Path, hint: str) -> Iterator[Path]:
+    try:
+        yield path
+    except (ValueError, OSError, RecursionError) as error:
+        problem = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        raise GeoadaptError(path, f"cannot be read: {problem}", hint) from error
 
 
 def check(table: pd.DataFrame, suite: Suite, folder: Path) -> None:
@@ -71,9 +82,7 @@ def check(table: pd.DataFrame, suite: Suite, folder: Path) -> None:
     _check_columns(table, where)
     for name in sorted(set(table["dataset"])):
         suite.dataset(name, str(where))
-    for regime in sorted(set(table["frozen_or_full_ft"])):
-        if regime not in REGIMES:
-            raise GeoadaptError(where, f"frozen_or_full_ft '{regime}' is unknown", nearest(regime, REGIMES))
+    _check_regime(table, where)
     for name, found in table.groupby("dataset")["Metric"]:
         _check_metric(str(name), sorted(set(found)), suite, where)
     for (backbone, name), found in table.groupby(["backbone", "dataset"]):
@@ -86,28 +95,51 @@ def _check_columns(table: pd.DataFrame, where: Path) -> None:
     if missing:
         close = nearest(missing[0], [str(c) for c in table.columns if c not in COLUMNS])
         raise GeoadaptError(where, f"lacks the column '{missing[0]}'", close)
+    twice = [name for name in COLUMNS if f"{name}.1" in table.columns]  # as pandas names the second
+    if twice:
+        raise GeoadaptError(where, f"has the column '{twice[0]}' twice", "leave one of them out")
     if table.empty:
         raise GeoadaptError(where, "has no rows", "five per backbone and data set")
-    for names, kind, told in ((TEXT, "OSU", "text"), (COUNTS, "iuf", "numbers"), (FLOATS, "f", "decimal numbers")):
+    for names, told in ((TEXT, "text"), (COUNTS, "numbers"), (FLOATS, "decimal numbers")):
         for name in names:
-            _check_column(table[name], name, kind, told, where)
+            _check_column(table[name], name, told, where)
 
 
-def _check_column(column: pd.Series[Any], name: str, kind: str, told: str, where: Path) -> None:
+def _check_column(column: pd.Series[Any], name: str, told: str, where: Path) -> None:
     empty = np.flatnonzero(column.isna().to_numpy())
     if name in MAY_LACK:
         column = column.dropna()
     elif empty.size:
-        row = int(empty[0]) + 2
-        problem = f"line {row} has no '{name}' (NaN)"
         hint = "a run without a score is no run: make it again" if name == "test metric" else "fill it in"
-        raise GeoadaptError(where, problem, hint)
-    text = kind == "OSU"
-    fits = pd.api.types.is_string_dtype(column) if text else column.dtype.kind in kind
+        raise GeoadaptError(where, f"line {_line(int(empty[0]))} has no '{name}' (NaN)", hint)
+    text = told == "text"
+    fits = pd.api.types.is_string_dtype(column) if text else column.dtype.kind in "iuf"
     if len(column) and not fits:
-        raise GeoadaptError(where, f"column '{name}' holds {column.iloc[0]!r} ({column.dtype})", f"it takes {told}")
+        row = 0 if text else _first_other(column)
+        problem = f"column '{name}' holds '{column.iloc[row]}' in line {_line(int(column.index[row]))}"
+        raise GeoadaptError(where, problem, f"it takes {told}")
     if not text and not np.isfinite(column.to_numpy()).all():
         raise GeoadaptError(where, f"column '{name}' holds an infinite number", f"it takes finite {told}")
+
+
+def _first_other(column: pd.Series[Any]) -> int:
+    """The first place with what is no number; 0 where each is one by itself, as whole numbers of any size are."""
+    return int(pd.to_numeric(column, errors="coerce").isna().to_numpy().argmax())
+
+
+def _line(row: int) -> int:
+    """Of a row of the table in its file, in which the header is line 1."""
+    return row + 2
+
+
+def _check_regime(table: pd.DataFrame, where: Path) -> None:
+    """The board takes a submission's regime from its first row, so that there can be one alone."""
+    found = sorted(set(table["frozen_or_full_ft"]))
+    for regime in found:
+        if regime not in REGIMES:
+            raise GeoadaptError(where, f"frozen_or_full_ft '{regime}' is unknown", nearest(regime, REGIMES))
+    if len(found) > 1:
+        raise GeoadaptError(where, "is frozen in some rows and full_ft in others", "make two submissions of it")
 
 
 def _check_metric(name: str, found: Sequence[str], suite: Suite, where: Path) -> None:
@@ -121,17 +153,20 @@ def _check_metric(name: str, found: Sequence[str], suite: Suite, where: Path) ->
 
 def _check_cell(told: str, rows: pd.DataFrame, suite: Suite, where: Path) -> None:
     seeds = rows["Seed"].tolist()
-    if rows["frozen_or_full_ft"].nunique() > 1:
-        raise GeoadaptError(where, f"{told} is frozen in some rows and full_ft in others", "make two submissions of it")
-    if any(seed != int(seed) for seed in seeds):
-        raise GeoadaptError(where, f"{told} has a seed that is no whole number: {seeds}", "a seed is a whole number")
+    if any(seed != int(seed) or seed < 0 for seed in seeds):
+        problem = f"{told} has a seed that is no whole number from 0: {_told(seeds)}"
+        raise GeoadaptError(where, problem, "leave out what follows its point, and its sign")
     twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
     if twice:
-        raise GeoadaptError(where, f"{told} has seed {twice[0]:g} twice", "every run has a seed of its own")
+        raise GeoadaptError(where, f"{told} has seed {_told(twice[:1])} twice", "every run has a seed of its own")
     if len(rows) != suite.seeds:
         problem = f"{told} has {len(rows)} runs, the board wants exactly {suite.seeds}"
-        raise GeoadaptError(where, problem, f"seeds found: {', '.join(f'{seed:g}' for seed in sorted(seeds))}")
+        raise GeoadaptError(where, problem, f"seeds found: {_told(sorted(seeds))}")
     _check_scores(told, rows["test metric"].to_numpy(), suite.datasets[str(rows["dataset"].iloc[0])].scale, where)
+
+
+def _told(seeds: Sequence[float]) -> str:
+    return ", ".join(f"{seed:.12g}" for seed in seeds)
 
 
 def _check_scores(told: str, scores: NDArray[np.float64], scale: float | None, where: Path) -> None:
@@ -162,6 +197,9 @@ def _check_info(info: Any, where: Path) -> None:
     if not isinstance(info, dict):
         raise GeoadaptError(where, "is no mapping of keys to values", f"its keys: {', '.join(INFO)}")
     _same_keys(list(info), INFO, where)
+    for key in INFO[:-1]:
+        if not isinstance(info[key], str):
+            raise GeoadaptError(where, f"'{key}' is {json.dumps(info[key])[:40]}", "it takes text in quotes")
     models = info[INFO[-1]]
     if not isinstance(models, list) or not all(isinstance(model, dict) for model in models):
         raise GeoadaptError(where, f"'{INFO[-1]}' is no list of models", f"a model has {', '.join(MODEL)}")

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 
 from geoadapt.errors import GeoadaptError
+from geoadapt.leaderboard.export_plots import write_plots
+from geoadapt.leaderboard.groups import read_suite
 from geoadapt.leaderboard.page import page_of, report
 from geoadapt.leaderboard.page_runs import collect, suite_of
-from geoadapt.leaderboard.page_runs_told import command_text
+from geoadapt.leaderboard.page_runs_told import command_text, told_runs
 from geoadapt.leaderboard.records import append
 from geoadapt.leaderboard.run_folder import read_run
 from tests.leaderboard.page_made import made, stored
-from tests.leaderboard.published import record
+from tests.leaderboard.published import SUITE, record
+from tests.leaderboard.submitted import runs
 
 SEGMENTATION = {
     "test/miou": 0.60, "test/train_seconds": 12.5, "test/parameters": 4000.0,
@@ -24,6 +28,11 @@ SEGMENTATION = {
     "random_backbone/miou": 0.5, "random_backbone/parameters": 4000.0,
     "full_finetune/miou": 0.7, "full_finetune/parameters": 80000.0,
 }  # fmt: skip
+COLUMNS = (
+    *(("dataset", "flood"), ("method", "knn5"), ("metric_name", "accuracy"), ("metric_value", "0.5"), ("seed", "1")),
+    ("name", "eo"),
+)
+"""A table of torchgeo-bench with one row."""
 FORECAST = {
     f"{who}/{key}/geopotential@500/{lead}h": value * lead
     for lead in (24, 48)
@@ -108,6 +117,19 @@ def test_a_run_without_a_score_is_left_out_by_name(
     assert len(found.left_out) == 1 and reason in found.left_out[0] and "bad" in found.left_out[0]
 
 
+def test_the_folders_of_a_benchmark_make_one_loop_of_a_command() -> None:
+    base = "geoadapt train data=flood train.lr=0.01"
+    runs = [
+        record(
+            "eo", "flood", seed, 0.5, command=f"{base} seed={seed} hydra.run.dir={folder}", bundle=f"{folder}/bundle"
+        )
+        for seed, folder in ((1, "runs/flood-eo/seed-1"), (2, "runs/flood-eo/seed-2"))
+    ]
+    loop = "hydra.run.dir=runs/flood-eo/seed-$seed; done"
+    assert command_text(runs) == f"for seed in 1 2; do {base} seed=$seed {loop}"
+    assert "<code>runs/flood-eo/seed-$seed/bundle</code>" in told_runs(runs)
+
+
 def test_records_stand_for_the_runs_below_them(tmp_path: Path) -> None:
     stored(tmp_path / "suite")
     run_folder(tmp_path / "suite" / "runs" / "1", SEGMENTATION)
@@ -128,6 +150,48 @@ def test_a_path_without_runs_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "note.txt").write_text("nothing")
     with pytest.raises(GeoadaptError, match="there is no such|holds neither"):
         collect([tmp_path / name])
+
+
+def submitted(folder: Path, regime: str = "full") -> Path:
+    from geoadapt.leaderboard.submission import ExportInfo, export_submission
+
+    return export_submission(runs(regime=regime), folder, read_suite(SUITE), ExportInfo([]))
+
+
+def test_a_submission_is_a_board_by_its_folder_told_by_the_suite_that_checked_it(tmp_path: Path) -> None:
+    folders = [submitted(tmp_path / "one"), submitted(tmp_path / "two", "frozen"), stored(tmp_path / "made")]
+    told = report(folders, suites=SUITE.parent)
+    assert list(told.chapters) == ["one", "two", "made"]
+    assert told.chapters["one"].suite.name == "geobench2" and len(told.chapters["one"].suite.groups) == 9
+    assert told.chapters["made"].suite.name == "made" and list(told.found.suites) == ["one", "two"]
+    assert set(report(folders[:1], suite=SUITE).chapters) == {"one"}
+    with pytest.raises(GeoadaptError, match="one: is a submission, and no suite is named; say which: suite=geobench2"):
+        collect(folders)
+
+
+def test_a_submission_shares_its_board_with_no_other_runs(tmp_path: Path) -> None:
+    one, other = submitted(tmp_path / "a" / "mine"), submitted(tmp_path / "b" / "mine", "frozen")
+    assert len(collect([one, one / ".." / "mine"], submissions=SUITE).runs) == 25
+    with pytest.raises(GeoadaptError, match=r"is the board 'mine', and so are the runs of .*rename the folder"):
+        collect([one, other], submissions=SUITE)
+    records = stored(tmp_path / "records", board="mine")
+    for paths in ([one, records], [records, one]):
+        with pytest.raises(GeoadaptError, match="is the board 'mine'"):
+            collect(paths, submissions=SUITE)
+
+
+def test_tables_that_tell_the_same_run_differently_are_refused(tmp_path: Path) -> None:
+    header, row = (",".join(line) for line in zip(*COLUMNS, strict=True))
+    for name, text in (("a", row), ("b", row), ("c", row.replace("0.5", "0.6"))):
+        (tmp_path / f"{name}.csv").write_text(f"{header}\n{text}\n")
+    assert len(collect([tmp_path / "a.csv", tmp_path / "b.csv"]).runs) == 1
+    with pytest.raises(GeoadaptError, match=r"c\.csv: eo \+ knn5 on flood, seed 1, is told otherwise by another file"):
+        collect([tmp_path / "a.csv", tmp_path / "c.csv"])
+
+
+def test_boards_on_the_same_data_sets_count_them_once(tmp_path: Path) -> None:
+    folders = [stored(tmp_path / "a"), stored(tmp_path / "b", board="other")]
+    assert "on 2 data sets" in page_of(report(folders)).html()
 
 
 def test_without_a_suite_there_is_a_group_per_task_and_one_of_all_only_where_somebody_has_all() -> None:
@@ -165,3 +229,16 @@ def test_seeds_of_two_folders_that_clash_are_refused(tmp_path: Path) -> None:
     append(tmp_path, [record("b", "d", 1, 0.5, head="unet"), record("b", "d", 1, 0.6, head="fcn")])
     with pytest.raises(GeoadaptError, match="two runs of seed 1"):
         report([tmp_path])
+
+
+def test_what_nobody_counted_is_no_cost_of_nothing(tmp_path: Path) -> None:
+    """Others submit scores alone: fine-tuning does not pass for free, and no picture of costs is drawn."""
+    append(tmp_path, runs(regime="full", trainable=0, total=0))
+    told = report([tmp_path], suite=SUITE)
+    (chapter,) = told.chapters.values()
+    (entry,) = chapter.names
+    assert math.isnan(chapter.cost(entry, "trainable"))
+    assert [path.name for path in write_plots(told.chapters, tmp_path / "page.html")] == ["page-scores.png"]
+    append(tmp_path, runs(regime="full", trainable=5, total=5))
+    told = report([tmp_path], suite=SUITE)
+    assert len(write_plots(told.chapters, tmp_path / "page.html")) == 2
