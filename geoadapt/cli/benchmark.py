@@ -71,7 +71,7 @@ def _run(plan: Plan, benchmark: Benchmark, suite: Path, command: str) -> int:
     _print([*lines(plan, benchmark.ledger.known().values()), "", *_closing(benchmark, outcome)])
     if any(math.isfinite(run.value) for run in benchmark.ledger.known().values()):
         _print([f"page      {_page(benchmark.folder, suite, command)}"])
-    return 1 if outcome.failed or outcome.left else 0
+    return 1 if outcome.failed or outcome.left or not (outcome.made or outcome.found) else 0
 
 
 def _closing(benchmark: Benchmark, outcome: Outcome) -> list[str]:
@@ -155,8 +155,11 @@ def _teller() -> Callable[[str, int, int], None]:
 @contextmanager
 def _told_in(folder: Path) -> Iterator[None]:
     """Everything in ``log.txt`` of a folder; on the terminal only what goes wrong."""
-    folder.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
+    except OSError as error:
+        raise GeoadaptError(folder, f"cannot be written: {error.strerror}", f"choose another {FOLDER}") from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     house, before = logging.getLogger("geoadapt"), [(one, one.level) for one in logging.getLogger().handlers]
     house.addHandler(handler)

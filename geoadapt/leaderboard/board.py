@@ -104,9 +104,11 @@ def board_of(
     raw = table_of(records, by=by, datasets=list(suite.datasets), metrics=suite.metrics())
     chosen = normaliser if normaliser is not None else derive(raw, f"{suite.name}-own")
     scaled = chosen.apply(raw)
-    cells = _cells(scaled)
+    cells = _cells(scaled, suite)
     scores = {key: _scores(group, cells, suite, level, draws, seed) for key, group in suite.groups.items()}
-    datasets = {name: _on_dataset(place, raw, chosen, level, draws, seed) for place, name in enumerate(raw.datasets)}
+    datasets = {
+        name: _on_dataset(place, raw, suite, chosen, level, draws, seed) for place, name in enumerate(raw.datasets)
+    }
     return Board(
         suite,
         raw,
@@ -125,7 +127,7 @@ def board_of(
 def compare_entries(board: Board, group: str, first: Entry, second: Entry) -> Comparison | None:
     """The first entry less the second in a group, over the data sets that both have; None where there is none."""
     members = board.suite.group(group).datasets
-    cells = _cells(board.scaled)
+    cells = _cells(board.scaled, board.suite)
     for entry in (first, second):
         if entry not in cells:
             known = [" + ".join(e) for e in cells]
@@ -139,13 +141,13 @@ def compare_entries(board: Board, group: str, first: Entry, second: Entry) -> Co
 Cells = Mapping[Entry, Mapping[str, Cell]]
 
 
-def _cells(scaled: Table) -> Cells:
+def _cells(scaled: Table, suite: Suite) -> Cells:
     found: dict[Entry, dict[str, Cell]] = {entry: {} for entry in scaled.entries}
     for row, entry in enumerate(scaled.entries):
         for column, name in enumerate(scaled.datasets):
             seeds, values = scaled.cell(row, column)
             if seeds:
-                found[entry][name] = Cell(name, seeds, values)
+                found[entry][name] = Cell(name, seeds, values, suite.datasets[name].of)
     return found
 
 
@@ -172,14 +174,15 @@ def _scores(group: Group, cells: Cells, suite: Suite, level: float, draws: int, 
 
 
 def _on_dataset(
-    place: int, raw: Table, normaliser: Normaliser, level: float, draws: int, seed: int
+    place: int, raw: Table, suite: Suite, normaliser: Normaliser, level: float, draws: int, seed: int
 ) -> dict[Entry, OnDataset]:
     name = raw.datasets[place]
     found = {}
     for row, entry in enumerate(raw.entries):
         seeds, values = raw.cell(row, place)
         if seeds:
-            estimate = interval(resample([Cell(name, seeds, values)], count=draws, seed=seed), level)
+            cell = Cell(name, seeds, values, suite.datasets[name].of)
+            estimate = interval(resample([cell], count=draws, seed=seed), level)
             normal = _on_scale(estimate, normaliser.ranges.get(name))
             found[entry] = OnDataset(estimate, normal, float(values.mean()), len(seeds))
     return found

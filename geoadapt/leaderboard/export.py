@@ -144,7 +144,9 @@ def _markdown(chapter: Chapter, key: str) -> str:
         if score.rank_low is not None:
             rank += f" ({score.rank_low}\N{EN DASH}{score.rank_high})"
         cells = [rank, named.name, filter_words(named.way, entry[1]), _interval(chapter.normal(key, entry))]
-        lines.append(_row([*cells, *(number(v.value) for v in values)]))
+        lines.append(
+            _row([*cells, *(number(v.value, chapter.decimals[m]) for m, v in zip(members, values, strict=True))])
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -6,16 +6,16 @@ In: chapters. Out: PNG files beside the page.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geoadapt.io.atomic import staged
 from geoadapt.leaderboard.page_chapter import Chapter
 from geoadapt.leaderboard.page_costs import COSTS, points
-from geoadapt.leaderboard.page_words import filter_words
+from geoadapt.leaderboard.page_words import ways
 from geoadapt.report.charts import INK
-from geoadapt.report.leaderboard_cost import SHAPES, CostPoint, Mark, front, marks
+from geoadapt.report.leaderboard_cost import SHAPES, CostPoint, Mark, cost_ticks, cost_words, front, marks
 from geoadapt.report.wording import safe_text
 
 if TYPE_CHECKING:
@@ -33,15 +33,19 @@ DOTS = 144
 def write_plots(chapters: Mapping[str, Chapter], page: Path) -> list[Path]:
     """``PAGE-scores.png`` and ``PAGE-cost.png`` of each board's first capability."""
     made = []
+    every = [named for chapter in chapters.values() for named in chapter.names.values()]
+    styles = marks(ways(every))
     for board, chapter in chapters.items():
         group = chapter.leading
-        styles = marks({named.regime: filter_words(named.way, named.entry[1]) for named in chapter.names.values()})
         begin = page.stem if len(chapters) == 1 else f"{page.stem}-{board.replace('/', '_')}"
         if not points(chapter, group, "trainable"):
             continue
-        for kind, draw in (("scores", _scores), ("cost", _costs)):
+        drawn = {"scores": _scores(chapter, group, styles)}
+        if costs := [what for what in COSTS if _known(chapter, group, what)]:
+            drawn["cost"] = _costs(chapter, group, styles, costs)
+        for kind, drawing in drawn.items():
             path = page.with_name(f"{begin}-{kind}.png")
-            _save(draw(chapter, group, styles), path)
+            _save(drawing, path)
             made.append(path)
     return made
 
@@ -69,13 +73,17 @@ def _scores(chapter: Chapter, group: str, styles: Mapping[str, Mark]) -> Figure:
     return drawing
 
 
-def _costs(chapter: Chapter, group: str, styles: Mapping[str, Mark]) -> Figure:
+def _known(chapter: Chapter, group: str, what: str) -> list[CostPoint]:
+    return [p for p in points(chapter, group, what) if math.isfinite(p.cost)]
+
+
+def _costs(chapter: Chapter, group: str, styles: Mapping[str, Mark], costs: Sequence[str]) -> Figure:
     from matplotlib.figure import Figure
 
     drawing = Figure(figsize=(11, 4.4), layout="constrained")
-    sides = drawing.subplots(1, len(COSTS), sharey=True)
-    for axes, (what, label) in zip(sides, COSTS.items(), strict=True):
-        known = [p for p in points(chapter, group, what) if math.isfinite(p.cost)]
+    sides = drawing.subplots(1, len(costs), sharey=True, squeeze=False)[0]
+    for axes, what in zip(sides, costs, strict=True):
+        known = _known(chapter, group, what)
         for point in known:
             _point(axes, point, point.cost, styles, across=False)
         best = front(known)
@@ -88,10 +96,8 @@ def _costs(chapter: Chapter, group: str, styles: Mapping[str, Mark]) -> Figure:
             linestyle=":",
             zorder=1,
         )
-        smallest = min((p.cost for p in known if p.cost > 0), default=1.0)
-        axes.set_xscale("symlog", linthresh=smallest)
-        axes.set_xlim(left=-0.3 * smallest if any(p.cost == 0 for p in known) else smallest / 1.5)
-        axes.set_xlabel(label)
+        _scale(axes, [p.cost for p in known])
+        axes.set_xlabel(COSTS[what])
         _light(axes, "y")
     sides[0].set_ylabel("normalised score")
     title = f"{chapter.suite.groups[group].label}: score against cost{_simulated(chapter, group)}"
@@ -100,6 +106,17 @@ def _costs(chapter: Chapter, group: str, styles: Mapping[str, Mark]) -> Figure:
     handles = [_handle(mark) for key, mark in styles.items() if key in used]
     drawing.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)), frameon=False, fontsize=9)
     return drawing
+
+
+def _scale(axes: Axes, costs: Sequence[float]) -> None:
+    """A logarithmic axis that begins at nothing where anything costs nothing."""
+    smallest = min((cost for cost in costs if cost > 0), default=1.0)
+    axes.set_xscale("symlog", linthresh=smallest)
+    free = 0.0 in costs
+    axes.set_xlim(left=-0.3 * smallest if free else smallest / 1.5)
+    ticks = cost_ticks(math.log10(smallest / 1.5), math.log10(axes.get_xlim()[1]))
+    ticks = [0.0, *(tick for tick in ticks if tick >= smallest)] if free else ticks
+    axes.set_xticks(ticks, [cost_words(tick) for tick in ticks])
 
 
 def _point(axes: Axes, point: CostPoint, place: float, styles: Mapping[str, Mark], *, across: bool) -> None:

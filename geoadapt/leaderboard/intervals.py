@@ -4,7 +4,8 @@ In: the seeds' scores of one entry on the data sets of a group. Out: the interqu
 replicates and an interval; of two entries, a comparison with the probability that one is better.
 
 Seeds are resampled within each data set; the data sets are the ones they are, so that an interval tells of other seeds,
-not of other data. Three things make five seeds' plain percentiles too narrow, and each has its cure:
+not of other data. Looks at the same runs, such as their lead times, rise and fall together: they are drawn together,
+and count as one data set below. Three things make five seeds' plain percentiles too narrow, and each has its cure:
 
 - The spread of n values about their own mean is short by (n - 1) / n: the variance gets n / (n - 1).
 - The spread is itself uncertain, which Student's t allows for. Its degrees of freedom are Satterthwaite's, over the
@@ -20,14 +21,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
-from geoadapt.leaderboard.bootstrap import TRIM, Floats, counts, iqm, sources
+from geoadapt.leaderboard.bootstrap import TRIM, Floats, Indices, counts, iqm, sources
 
 __all__ = ["DRAWS", "LEVEL", "Cell", "Comparison", "Drawn", "Interval", "compare", "interval", "resample"]
 
+Runs = tuple[str, tuple[int, ...]]
+"""A data set and the seeds that were run on it."""
 LEVEL = 0.9
 DRAWS = 1000
 
@@ -40,6 +44,13 @@ class Cell:
     seeds: tuple[int, ...]
     values: Floats
     """(run,), finite, more is better"""
+    of: str = ""
+    """The data set whose runs it looks at by another metric; empty = its own."""
+
+    @property
+    def runs(self) -> Runs:
+        """Which runs these are: two looks at the same ones rise and fall together, and are drawn together."""
+        return self.of or self.dataset, self.seeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +70,23 @@ class Drawn:
     score: float
     replicates: Floats
     """(draw,)"""
-    influence: Mapping[str, tuple[tuple[int, ...], Floats]]
-    """Data set to its seeds and their influence as the data set's own on the score, (run,) each."""
-    known: bool
-    """Whether every data set has the two runs that a spread takes."""
+    influence: Mapping[Runs, Floats]
+    """Runs to their influence, as their data set's own, on the score, (run,)."""
+    sizes: tuple[int, ...]
+    """Runs of each data set."""
+
+    @property
+    def known(self) -> bool:
+        """Whether every data set has the two runs that a spread takes."""
+        return min(self.sizes) > 1
 
     def spread(self) -> tuple[float, float]:
         """Standard error, corrected for the number of seeds, and its degrees of freedom; NaN where unknown."""
-        return _spread(self.replicates, [values for _, values in self.influence.values()], self.known)
+        return _spread(self.replicates, list(self.influence.values()), self.known)
 
     def widened(self, level: float = LEVEL) -> Floats:
         """The replicates (draw,), moved from the score so far that their percentiles are the interval's ends."""
-        alone = _trimmed_alone([len(seeds) for seeds, _ in self.influence.values()])
-        wider = _wider(self.replicates, *self.spread(), level, alone=alone)
+        wider = _wider(self.replicates, *self.spread(), level, alone=_trimmed_alone(self.sizes))
         return np.asarray(self.score + wider * (self.replicates - self.score), np.float64)
 
 
@@ -101,15 +116,35 @@ class Comparison:
 
 def resample(cells: Sequence[Cell], *, count: int = DRAWS, seed: int = 0) -> Drawn:
     """The interquartile mean of all runs of ``cells``, and ``count`` replicates of it."""
-    sizes = tuple(len(cell.seeds) for cell in cells)
     middles = [_median(cell.values) for cell in cells]
     apart = np.concatenate([cell.values - middle for cell, middle in zip(cells, middles, strict=True)])
-    taken = [sources(place, cell.dataset, cell.seeds, sizes, count, seed) for place, cell in enumerate(cells)]
-    replicates = iqm(apart[np.concatenate(taken, axis=1)] + np.repeat(middles, sizes))
+    level = np.repeat(middles, [len(cell.seeds) for cell in cells])
+    runs = tuple(cell.runs for cell in cells)
+    replicates = iqm(apart[_taken(runs, count, seed)] + level)
     moved = (replicates - replicates.mean()) / count
-    influence = {c.dataset: (c.seeds, moved @ counts(c.dataset, c.seeds, count, seed)) for c in cells}
+    influence = {one: moved @ counts(*one, count, seed) for one in dict.fromkeys(runs)}
     score = float(iqm(np.concatenate([cell.values for cell in cells])))
-    return Drawn(score, replicates, influence, all(len(cell.seeds) > 1 for cell in cells))
+    return Drawn(score, replicates, influence, tuple(len(cell.seeds) for cell in cells))
+
+
+@lru_cache(maxsize=64)
+def _taken(cells: tuple[Runs, ...], count: int, seed: int) -> Indices:
+    """Whose deviation each draw takes (count, all runs of all cells), among these runs; read-only.
+
+    All looks at the same runs take the same draws; what they borrow is a run of another data set, each as its own look
+    at it has it.
+    """
+    starts = np.cumsum([0, *(len(seeds) for _, seeds in cells)])
+    looks = {runs: [place for place, other in enumerate(cells) if other == runs] for runs in cells}
+    sizes = tuple(len(seeds) for _, seeds in looks)
+    found = []
+    for place, runs in enumerate(cells):
+        nth = looks[runs].index(place)
+        reach = [starts[own[nth % len(own)]] + np.arange(size) for own, size in zip(looks.values(), sizes, strict=True)]
+        found.append(np.concatenate(reach)[sources(list(looks).index(runs), *runs, sizes, count, seed)])
+    taken: Indices = np.concatenate(found, axis=1).astype(np.intp)
+    taken.flags.writeable = False
+    return taken
 
 
 def _median(values: Floats) -> float:
@@ -139,11 +174,12 @@ def compare(
     one = resample([ours[name] for name in common], count=count, seed=seed)
     two = resample([theirs[name] for name in common], count=count, seed=seed)
     paired = tuple(name for name in common if ours[name].seeds == theirs[name].seeds)
-    moves = [one.influence[name][1] - two.influence[name][1] for name in paired]
-    moves += [drawn.influence[name][1] for name in common if name not in paired for drawn in (one, two)]
+    moves = [move - two.influence[runs] for runs, move in one.influence.items() if runs in two.influence]
+    moves += [move for runs, move in one.influence.items() if runs not in two.influence]
+    moves += [move for runs, move in two.influence.items() if runs not in one.influence]
     replicates, score = one.replicates - two.replicates, one.score - two.score
     error, freedom = _spread(replicates, moves, one.known and two.known)
-    alone = _trimmed_alone([min(len(ours[name].seeds), len(theirs[name].seeds)) for name in common])
+    alone = _trimmed_alone([min(sizes) for sizes in zip(one.sizes, two.sizes, strict=True)])
     wider = _wider(replicates, error, freedom, level, alone=alone)
     left_out = tuple(sorted(set(ours) ^ set(theirs)))
     difference = _around(score, score + wider * (replicates - score), level)

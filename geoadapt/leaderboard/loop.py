@@ -106,7 +106,7 @@ class Benchmark:
             search = self._search(pair)
             if not self._searched(pair, search):
                 return False
-            best = search.best()
+            best = search.best(self.plan.trials)
             if best is None and pair.name not in self.outcome.missing:
                 reason = next((trial.error for trial in search.ended().values() if trial.error), "all were given up")
                 self._fail(pair, f"none of {self.plan.trials} trials has a score: {reason}")
@@ -127,7 +127,7 @@ class Benchmark:
 
         def work(place: int) -> None:
             where = self.worker.trial_folder(pair, place)
-            with self._spared(pair, f"trial {place}", where, possible=search.best() is not None):
+            with self._spared(pair, f"trial {place}", where, possible=search.best(self.plan.trials) is not None):
                 remove(where)
                 self.worker.trial(pair, search, place)
             remove(where)
@@ -187,10 +187,11 @@ class Benchmark:
             self._settle(key, f"{pair.name}, {kind} {number}")
         return free
 
-    def _settle(self, key: str, what: str) -> None:
+    def _settle(self, key: str, what: str, *, exists: bool = True) -> None:
+        """Tick off a trial or run; it ``exists`` unless its pair has none."""
         if key not in self._settled:
             self._settled.add(key)
-            self.outcome.found += key not in self._tried
+            self.outcome.found += exists and key not in self._tried
             self.tell(what, len(self._settled), self.total)
 
     @contextmanager
@@ -221,13 +222,13 @@ class Benchmark:
         self.outcome.missing[pair.name] = reason
         self._without_score(pair, {MISSING: reason})
         for key in _items(self.plan, pair):
-            self._settle(key, f"{pair.name}: missing")
+            self._settle(key, f"{pair.name}: missing", exists=False)
 
     def _fail(self, pair: Pair, reason: str) -> None:
         self.outcome.failed[pair.name] = reason
         self._without_score(pair, {FAILED: reason})
         for key in _items(self.plan, pair):
-            self._settle(key, f"{pair.name}: failed")
+            self._settle(key, f"{pair.name}: failed", exists=False)
 
     def _without_score(self, pair: Pair, why: dict[str, str]) -> None:
         job = self._jobs[pair.slug]

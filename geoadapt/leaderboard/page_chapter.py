@@ -14,12 +14,13 @@ from geoadapt.errors import GeoadaptError
 from geoadapt.leaderboard.board import Board, board_of
 from geoadapt.leaderboard.groups import Group, Suite
 from geoadapt.leaderboard.intervals import Cell, interval, resample
+from geoadapt.leaderboard.intervals import Interval as Estimate
 from geoadapt.leaderboard.normalise import Normaliser
 from geoadapt.leaderboard.page_verdicts import Judge
 from geoadapt.leaderboard.page_words import Named, named
 from geoadapt.leaderboard.records import BARRED, Direction, RunRecord
 from geoadapt.leaderboard.table import Entry
-from geoadapt.report.numbers import Interval
+from geoadapt.report.numbers import Interval, decimals
 
 __all__ = ["UNKNOWN", "Chapter", "chapter_of"]
 
@@ -39,6 +40,8 @@ class Chapter:
     cells: dict[tuple[Entry, str], list[RunRecord]]
     """Runs by entry and data set, those without a score among them."""
     judge: Judge
+    decimals: dict[str, int]
+    """Of raw scores by data set: three digits of the largest, and three decimals at least."""
     simulated: frozenset[str]
     """Data sets of which some run's data were simulated."""
     shared: dict[str, str]
@@ -51,7 +54,7 @@ class Chapter:
     @property
     def most(self) -> int:
         """Most entries in a table, so that the page stays small; all are in the CSV."""
-        in_groups = sum(1000 + 90 * len(group.datasets) for group in self.suite.groups.values())
+        in_groups = sum(1070 + 90 * len(group.datasets) for group in self.suite.groups.values())
         words = sum(len(runs[0].command) for runs in self.cells.values()) // len(self.cells)
         return max(20, ROOM // (in_groups + (1200 + words) * len(self.suite.datasets)))
 
@@ -94,7 +97,7 @@ class Chapter:
     def normal(self, group: str, entry: Entry) -> Interval:
         """The score of a group on the normaliser's scale."""
         found = self.board.scores[group][entry].estimate
-        return UNKNOWN if found is None else Interval(found.score, found.low, found.high)
+        return UNKNOWN if found is None else _shown(found)
 
     def raw(self, group: str, entry: Entry) -> Interval:
         """The interquartile mean of raw scores; unknown where the data sets share no metric, or one is missing."""
@@ -103,10 +106,10 @@ class Chapter:
             return UNKNOWN
         table = self.board.raw
         row = table.entries.index(entry)
-        cells = [Cell(m, *table.cell(row, table.datasets.index(m))) for m in members]
+        of = self.suite.datasets
+        cells = [Cell(m, *table.cell(row, table.datasets.index(m)), of[m].of) for m in members]
         board = self.board
-        found = interval(resample(cells, count=board.draws, seed=board.seed), board.level)
-        return Interval(found.score, found.low, found.high)
+        return _shown(interval(resample(cells, count=board.draws, seed=board.seed), board.level))
 
     def common_metric(self, group: str) -> tuple[str, Direction] | None:
         """Metric and direction that all data sets of a group share, or None."""
@@ -120,8 +123,11 @@ class Chapter:
         found = self.board.datasets[name].get(entry)
         if found is None:
             return UNKNOWN, UNKNOWN
-        normal, raw = found.normal, found.raw
-        return Interval(normal.score, normal.low, normal.high), Interval(raw.score, raw.low, raw.high)
+        return _shown(found.normal), _shown(found.raw)
+
+    def digits(self, group: str) -> int:
+        """Decimals of a group's raw scores."""
+        return max(self.decimals[name] for name in self.suite.groups[group].datasets)
 
     def why(self, entry: Entry, names: Sequence[str]) -> str:
         """Why an entry has no score on some data sets."""
@@ -137,15 +143,25 @@ class Chapter:
         return self.suite.datasets[name].label or name
 
     def cost(self, entry: Entry, what: str, names: Iterable[str] | None = None) -> float:
-        """The median over an entry's runs with a score, or NaN; ``what`` is a field of a record."""
+        """The median over an entry's runs with a score, or NaN; ``what`` is a field of a record.
+
+        A model without a parameter is one that nobody counted, such as those that others submitted.
+        """
         wanted = self.suite.datasets if names is None else names
         runs = [r for name in wanted for r in self.cells.get((entry, name), ()) if math.isfinite(r.value)]
+        if what in ("trainable", "total"):
+            runs = [r for r in runs if r.total or r.trainable or r.regime == "none"]
         values = [float(v) for r in runs if (v := getattr(r, what)) is not None and math.isfinite(v)]
         return median(values) if values else math.nan
 
     def simulated_in(self, group: Group) -> list[str]:
         """Labels of a group's data sets that are simulated."""
         return [self.label(name) for name in group.datasets if name in self.simulated]
+
+
+def _shown(found: Estimate) -> Interval:
+    """As a page shows it: nothing is 0, and never -0."""
+    return Interval(found.score + 0.0, found.low + 0.0, found.high + 0.0)
 
 
 def chapter_of(
@@ -168,4 +184,5 @@ def chapter_of(
     told = (f"the suite '{suite.name}' has no place for the runs on {', '.join(foreign)}",) if foreign else ()
     facts = {name: {str(getattr(run, name)) for run in kept} for name in ("date", "machine")}
     shared = {name: next(iter(values)) for name, values in facts.items() if len(values) == 1}
-    return Chapter(board, names, cells, Judge(board, names), simulated, shared, told, prefix)
+    digits = {name: max(3, decimals(one.raw.score for one in found.values())) for name, found in board.datasets.items()}
+    return Chapter(board, names, cells, Judge(board, names), digits, simulated, shared, told, prefix)

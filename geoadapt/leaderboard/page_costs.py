@@ -52,7 +52,7 @@ def cost_parts(chapter: Chapter, styles: Mapping[str, Mark]) -> list[Markup]:
     for key, group in chapter.suite.groups.items():
         simulated = chapter.simulated_in(group)
         word = f" Simulated data among them: {', '.join(simulated)}." if simulated else ""
-        caption = f"{group.label}. Dashed: the best at each cost.{word}"
+        caption = f"{group.label}. Dashed: the best at each cost, hidden ones among them.{word}"
         charts = Markup("").join(
             cost_chart(points(chapter, key, what), styles, label, SCORE, caption) for what, label in COSTS.items()
         )

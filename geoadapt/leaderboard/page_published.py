@@ -26,11 +26,12 @@ def published_part(chapter: Chapter) -> Markup | None:
     told = chapter.board.published
     labels = [chapter.suite.groups[key].label for key in told.groups]
     rows = {entry: i for i, entry in enumerate(told.entries)}
-    first = list(told.score[:, 0]) if told.groups else []
     if not any(math.isfinite(score) for score in told.score.ravel()):
         return None
+    chief = list(told.groups).index(chapter.leading)
+    first = told.score[:, chief]
     order = sorted(told.entries, key=lambda e: -first[rows[e]] if math.isfinite(first[rows[e]]) else math.inf)
-    columns = [Column("entry"), *(Column(label, "max", sorted=i == 0) for i, label in enumerate(labels))]
+    columns = [Column("entry"), *(Column(label, "max", sorted=i == chief) for i, label in enumerate(labels))]
     lines = []
     for entry in order:
         scores, errors = told.score[rows[entry]], told.sem[rows[entry]]

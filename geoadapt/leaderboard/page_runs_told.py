@@ -47,7 +47,7 @@ def command_text(runs: Sequence[RunRecord]) -> str:
 def with_seed(texts: Sequence[str], runs: Sequence[RunRecord]) -> str:
     """What becomes every run's text where its seed stands for ``$seed``; empty where there is none such."""
     seed = re.escape(str(runs[0].seed))
-    pattern = re.sub(rf"(?<=seed=){seed}\b|(?<=/){seed}(?=[/\s]|$)", "$seed", texts[0])
+    pattern = re.sub(rf"(?<=seed[=-]){seed}\b|(?<=/){seed}(?=[/\s]|$)", "$seed", texts[0])
     fits = all(pattern.replace("$seed", str(run.seed)) == text for run, text in zip(runs, texts, strict=True))
     return pattern if fits else ""
 

@@ -31,8 +31,9 @@ NO_RAW = "no metric in common"
 COSTS = (
     Column("trainable", "min", about="Parameters that were trained, the median over its runs"),
     Column("seconds", "min", about="Of training [s], the median over its runs"),
+    Column("Mpx/s", "max", about="Inference without loading [10⁶ px/s of a core or a GPU], the median over its runs"),
+    Column("memory", "min", about="Peak memory [MiB], the median over its runs"),
 )
-SPEED = "Inference without loading [10⁶ px/s of a core or a GPU], the median over its runs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +87,14 @@ def group_table(chapter: Chapter, key: str) -> Markup:
         Column("score", "max", _raw_best(chapter, key), f"Interquartile mean, {percent} % interval", sorted=True),
         Column(_ends(*scales), closed=True, about="The intervals on one scale, its ends in the head"),
         BESIDE,
-        *COSTS,
+        *COSTS[:2],
         *(_dataset_column(chapter, name) for name in group.datasets),
+        *COSTS[2:],
     ]  # fmt: skip
     lines = []
     for entry in entries:
         named = chapter.names[entry]
+        costs = _costs(chapter, entry, group.datasets)
         cells = [
             _name(named),
             _rank(chapter, key, entry),
@@ -100,11 +103,12 @@ def group_table(chapter: Chapter, key: str) -> Markup:
             both(whisker(normal[entry], scales[0]), whisker(raw[entry], scales[1]), None, None),
             _beside(
                 chapter.judge.in_group(key, entry),
-                _where(named),
+                _where(named, chapter.why(entry, chapter.board.scores[key][entry].missing)),
                 _alone(named, scored=math.isfinite(normal[entry].value)),
             ),
-            *_costs(chapter, entry, group.datasets),
+            *costs[:2],
             *(_on(chapter, name, entry) for name in group.datasets),
+            *costs[2:],
         ]
         lines.append(Line(named.regime, cells, group_anchor(chapter, key, entry)))
     caption = f"{group.label}: {_count(len(entries), len(ordered))}, the best first."
@@ -128,8 +132,6 @@ def dataset_table(chapter: Chapter, name: str) -> Markup:
         Column("runs", "max"),
         Column("head"),
         *COSTS,
-        Column("Mpx/s", "max", about=SPEED),
-        Column("memory", "min", about="Peak memory [MiB], the median over its runs"),
     ]
     lines = [_dataset_line(chapter, name, e, normal_of[e], raw_of[e], drawn) for e in shown]
     word = "Simulated data. " if name in chapter.simulated else ""
@@ -177,21 +179,20 @@ def _dataset_line(chapter: Chapter, name: str, entry: Entry, normal: Interval, r
     why = chapter.why(entry, [name])
     no_range = "all runs have one score, so there is no scale" if math.isfinite(raw.value) else why
     known = [run for run in runs if math.isfinite(run.value)]
+    digits = chapter.decimals[name]
     cells = [
         _name(named),
-        both(interval_text(normal, no_range), interval_text(raw, why), normal.value, raw.value),
+        both(interval_text(normal, no_range), interval_text(raw, why, digits), normal.value, raw.value),
         Cell(whisker(drawn.shown[entry], drawn.scale)),
         _beside(
             chapter.judge.on_dataset(name, entry, known),
             told_runs(runs, chapter.shared),
             _alone(named, scored=bool(known)),
         ),
-        plain(found.mean if found else None, why),
+        plain(found.mean if found else None, why, digits),
         plain(len(known), why),
         Cell(Markup.escape(", ".join(dict.fromkeys(run.head for run in runs))), kind="t"),
         *_costs(chapter, entry, [name]),
-        plain(chapter.cost(entry, "mpx_per_second", [name]), "it was not measured"),
-        plain(chapter.cost(entry, "memory_mb", [name]), "it was not measured"),
     ]
     return Line(named.regime, cells, row_anchor(chapter, name, entry))
 
@@ -220,7 +221,8 @@ def _score(chapter: Chapter, key: str, entry: Entry, normal: Interval, raw: Inte
     score = chapter.board.scores[key][entry]
     why = chapter.why(entry, score.missing)
     no_raw = why or NO_RAW
-    text = both(interval_text(normal, why), interval_text(raw, no_raw), normal.value, raw.value)
+    digits = chapter.digits(key)
+    text = both(interval_text(normal, why), interval_text(raw, no_raw, digits), normal.value, raw.value)
     if not score.short:
         return text
     few = f"fewer than {chapter.suite.seeds} runs on {', '.join(map(chapter.label, score.short))}"
@@ -233,12 +235,14 @@ def _glance(chapter: Chapter, key: str, entry: Entry) -> Cell:
     why = chapter.why(entry, score.missing)
     normal, raw = chapter.normal(key, entry), chapter.raw(key, entry)
     rank = Markup(f" <small>#{score.rank}</small>") if score.rank is not None else Markup("")
-    texts = [_short(v, w) + (rank if math.isfinite(v.value) else "") for v, w in ((normal, why), (raw, why or NO_RAW))]
+    digits = chapter.digits(key)
+    sides = (_short(normal, why), _short(raw, why or NO_RAW, digits))
+    texts = [side + (rank if math.isfinite(v.value) else "") for side, v in zip(sides, (normal, raw), strict=True)]
     return both(texts[0], texts[1], normal.value, raw.value)
 
 
-def _short(value: Interval, why: str) -> Markup:
-    return Markup.escape(number(value.value)) if math.isfinite(value.value) else interval_text(UNKNOWN, why)
+def _short(value: Interval, why: str, digits: int = 3) -> Markup:
+    return Markup.escape(number(value.value, digits)) if math.isfinite(value.value) else interval_text(UNKNOWN, why)
 
 
 def _on(chapter: Chapter, name: str, entry: Entry) -> Cell:
@@ -246,7 +250,7 @@ def _on(chapter: Chapter, name: str, entry: Entry) -> Cell:
     if not math.isfinite(raw.value):
         return missing(chapter.why(entry, [name]))
     flat = "all runs have one score, so there is no scale"
-    return both(_short(normal, flat), _short(raw, ""), normal.value, raw.value)
+    return both(_short(normal, flat), _short(raw, "", chapter.decimals[name]), normal.value, raw.value)
 
 
 def _dataset_column(chapter: Chapter, name: str) -> Column:
@@ -255,22 +259,25 @@ def _dataset_column(chapter: Chapter, name: str) -> Column:
     return Column(chapter.label(name), "max", dataset.direction, f"{dataset.task}: {dataset.metric}", mark=mark)
 
 
-def _costs(chapter: Chapter, entry: Entry, names: Sequence[str]) -> tuple[Cell, Cell]:
-    trained, seconds = (chapter.cost(entry, what, names) for what in ("trainable", "seconds"))
+def _costs(chapter: Chapter, entry: Entry, names: Sequence[str]) -> tuple[Cell, ...]:
+    fields = ("trainable", "seconds", "mpx_per_second", "memory_mb")
+    trained, seconds, speed, memory = (chapter.cost(entry, what, names) for what in fields)
     return (
         plain(int(trained) if math.isfinite(trained) else None, "it has no run with a score"),
         plain(seconds, "nobody measured it", 1),
+        plain(speed, "nobody measured it"),
+        plain(memory, "nobody measured it"),
     )
 
 
 def _beside(verdicts: Sequence[Verdict], more: Markup, alone: str) -> Cell:
     """The verdicts in short, and behind a click in full, with what else there is to say."""
     short = "; ".join(
-        f'<span class="{MARKS[key][1]}">{escape(words)}</span>' for key, words in in_short(verdicts).items()
+        f"<span class={MARKS[key][1]}>{escape(words)}</span>" for key, words in in_short(verdicts).items()
     )
     items = "".join(f"<li>{escape(v.sentence())}</li>" for v in verdicts)
     listed = f"<ul>{items}</ul>" if items else ""
-    return Cell(Markup(f"<details><summary>{short or escape(alone)}</summary>{listed}{more}</details>"), kind="t fold")
+    return Cell(Markup(f"<details><summary>{short or escape(alone)}</summary>{listed}{more}</details>"), kind="fold")
 
 
 def _alone(named: Named, *, scored: bool) -> str:
@@ -279,8 +286,10 @@ def _alone(named: Named, *, scored: bool) -> str:
     return "no control to hold it against" if scored else "no score, so no verdict"
 
 
-def _where(named: Named) -> Markup:
-    return Markup(f'<a href="#{escape(named.anchor)}">runs, commands, bundles</a>')
+def _where(named: Named, why: str) -> Markup:
+    """A link to an entry's runs, and why it has no score: in words, since a finger cannot rest on a dash."""
+    missed = f"<p>{escape(why)}.</p>" if why else ""
+    return Markup(f'{missed}<a href="#{escape(named.anchor)}">runs, commands, bundles</a>')
 
 
 def _raw_best(chapter: Chapter, key: str) -> Direction:

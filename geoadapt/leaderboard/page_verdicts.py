@@ -96,7 +96,8 @@ class Judge:
         if key not in self._cells:
             table = self.board.raw if scale == "raw" else self.board.scaled
             seeds, values = table.cell(table.entries.index(entry), table.datasets.index(name))
-            self._cells[key] = Cell(name, seeds, values) if seeds else None
+            of = self.board.suite.datasets[name].of
+            self._cells[key] = Cell(name, seeds, values, of) if seeds else None
         return self._cells[key]
 
     def _verdict(self, told: Comparison, words: str, metric: str, direction: str) -> Verdict:

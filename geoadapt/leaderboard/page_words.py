@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from geoadapt.leaderboard.records import Regime, RunRecord
 from geoadapt.leaderboard.table import Entry
 
-__all__ = ["CONTROLS", "RANDOM", "Named", "adapter_words", "control_words", "filter_key", "filter_words", "named"]
+__all__ = [
+    "CONTROLS",
+    "RANDOM",
+    "Named",
+    "adapter_words",
+    "control_words",
+    "filter_key",
+    "filter_words",
+    "named",
+    "ways",
+]
 
 ADAPTERS = {
     "lora": "LoRA",
@@ -27,6 +37,8 @@ REGIMES: Mapping[Regime, str] = {
     "scratch": "from scratch",
     "none": "rules",
 }
+WAYS = ("frozen", "peft", "full", "scratch", "none")
+"""In this order pages and pictures name them."""
 RANDOM = " (random weights)"
 """Ends the name of a backbone whose weights are random."""
 CONTROLS: Mapping[str, tuple[str, Regime | None]] = {
@@ -98,6 +110,12 @@ def filter_key(regime: Regime, adapter: str) -> str:
 def filter_words(regime: Regime, adapter: str) -> str:
     """The same for people."""
     return f"PEFT: {adapter_words(adapter)}" if regime == "peft" else REGIMES[regime]
+
+
+def ways(names: Iterable[Named]) -> dict[str, str]:
+    """Key of the filter → its words, for the ways of training that there are, in the order of all pages."""
+    found = sorted(names, key=lambda one: (WAYS.index(one.way), one.regime))
+    return {one.regime: filter_words(one.way, one.entry[1]) for one in found}
 
 
 def named(runs: Iterable[RunRecord], prefix: str = "") -> dict[Entry, Named]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from geoadapt.errors import GeoadaptError, nearest
+from geoadapt.words import counted
 
 __all__ = [
     "BARRED",
@@ -171,7 +172,7 @@ def read(path: Path) -> Records:
             replaced[f"{record.backbone} + {record.adapter} on {record.dataset}"] += 1
         found[record.identity] = record
     left_out += [
-        f"{path}: {count} runs of {name} were made again; the later ones count" for name, count in replaced.items()
+        f"{path}: {counted(count, 'run')} of {name} made again; the latest counts" for name, count in replaced.items()
     ]
     return Records(tuple(found.values()), tuple(left_out))
 

@@ -12,6 +12,7 @@ import hashlib
 import math
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -51,12 +52,20 @@ class Trial:
 
 
 def open_storage(folder: Path) -> Any:
-    """The studies of a benchmark's folder; made where there are none."""
+    """The studies of a benchmark's folder; made where there are none. Raises GeoadaptError for a file of other kind."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     # a path in a URL would have to do without ? and %
     connect = partial(sqlite3.connect, (folder / NAME).resolve(), timeout=BUSY_SECONDS, check_same_thread=False)
+    try:
+        with closing(connect()) as known:
+            known.execute("SELECT name FROM sqlite_master").fetchall()
+    except sqlite3.OperationalError as error:
+        raise GeoadaptError(folder / NAME, f"cannot be opened: {error}", "check space and rights") from error
+    except sqlite3.DatabaseError as error:
+        hint = "remove it: its trials are made again, and what is recorded stays"
+        raise GeoadaptError(folder / NAME, f"holds no studies: {error}", hint) from error
     return optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": connect})
 
 
@@ -78,10 +87,13 @@ class Search:
         found = {t.place: t for told in self._study.get_trials(deepcopy=False) if (t := _trial(told)) is not None}
         return dict(sorted(found.items()))
 
-    def best(self) -> Trial | None:
-        """The finished trial with the best score, of equals the first; None where none has a score."""
+    def best(self, places: int) -> Trial | None:
+        """Of the first ``places`` the finished trial with the best score, of equals the first; None where none has one.
+
+        A longer search in the same folder may have made more.
+        """
         scored = [(told.value, trial) for told in self._study.get_trials(deepcopy=False) if (trial := _trial(told))]
-        finished = [(value, trial) for value, trial in scored if value is not None and trial.score is not None]
+        finished = [(value, trial) for value, trial in scored if value is not None and trial.place < places]
         return min(finished, key=lambda pair: (-pair[0], pair[1].place))[1] if finished else None
 
     def run(self, place: int, objective: Callable[[Chosen, Callable[[float], None]], tuple[float, str, str]]) -> Trial:

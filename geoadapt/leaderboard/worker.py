@@ -123,6 +123,8 @@ class Worker:
         train = job.train
         told = {"lr": train.lr, "batch_size": train.batch, "weight_decay": train.weight_decay, "steps": train.steps}
         told["n_trials"] = self.plan.trials
+        if train.patience:
+            told["early_stop_patience"] = train.patience
         return told if best is None else {**told, "trial": best.place, f"val_{best.monitor}": best.score}
 
 

@@ -34,12 +34,14 @@
     return (raw && raw.checked && rawBest ? rawBest : best) !== "max";
   }
 
+  /** The label as a button, and the bare label for paper: browsers leave buttons out of a head that they repeat. */
   function makeButton(header) {
     const button = document.createElement("button");
     const label = header.querySelector("span");
     button.type = "button";
-    button.append(...label.childNodes);
-    label.replaceWith(button);
+    button.append(...label.cloneNode(true).childNodes);
+    label.before(button);
+    label.className = "paper";
     button.addEventListener("click", () => {
       const now = header.getAttribute("aria-sort");
       sort(header, now ? now === "descending" : bestAscends(header));

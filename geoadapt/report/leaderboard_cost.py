@@ -15,7 +15,7 @@ from geoadapt.report.charts import COLOURS
 from geoadapt.report.leaderboard_whisker import Scale
 from geoadapt.report.numbers import Interval, number
 
-__all__ = ["SHAPES", "CostPoint", "Mark", "cost_chart", "cost_words", "front", "key_of_marks", "marks"]
+__all__ = ["SHAPES", "CostPoint", "Mark", "cost_chart", "cost_ticks", "cost_words", "front", "key_of_marks", "marks"]
 
 SHAPES = {
     "circle": ("m-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z", "o"),
@@ -83,6 +83,16 @@ def cost_words(value: float) -> str:
         if value >= limit:
             return f"{value / limit:.3g}{unit}"
     return f"{value:.3g}"
+
+
+def cost_ticks(low: float, high: float) -> list[float]:
+    """Powers of ten from 10^``low`` to 10^``high``, with their doubles and fivefolds where there are few."""
+    tens = range(math.floor(low), math.ceil(high) + 1)
+    for steps in ((1,), (1, 3), (1, 2, 5), tuple(range(1, 10))):
+        found = [s * 10.0**t for t in tens for s in steps if low <= math.log10(s * 10.0**t) <= high]
+        if len(found) >= 3:
+            break
+    return found
 
 
 def cost_chart(
@@ -153,15 +163,6 @@ class _Axes:
         share = (score - self.scores.low) / (self.scores.high - self.scores.low)
         return TOP + (HEIGHT - TOP - BOTTOM) * (1 - min(1.0, max(0.0, share)))
 
-    def costs(self) -> list[float]:
-        """Powers of ten on the axis, with their doubles and fivefolds where there are few."""
-        tens = range(math.floor(self.low), math.ceil(self.high) + 1)
-        for steps in ((1,), (1, 3), (1, 2, 5), tuple(range(1, 10))):
-            found = [s * 10.0**t for t in tens for s in steps if self.low <= math.log10(s * 10.0**t) <= self.high]
-            if len(found) >= 3:
-                break
-        return found
-
     def ticks(self) -> list[float]:
         """Round scores on the axis."""
         span = self.scores.high - self.scores.low
@@ -181,7 +182,7 @@ def _grid(axes: _Axes, x_label: str, y_label: str) -> list[Markup]:
             line.format(LEFT, axes.y(tick), right, axes.y(tick)),
             text.format(LEFT - 6, axes.y(tick) + 4, "end", f"{tick:g}"),
         ]
-    places = [(axes.x(cost), cost_words(cost)) for cost in axes.costs()]
+    places = [(axes.x(cost), cost_words(cost)) for cost in cost_ticks(axes.low, axes.high)]
     if axes.free:
         places.append((axes.x(0), "0"))
     for x, words in places:

@@ -43,10 +43,13 @@ def filter_bar(choices: Mapping[str, Choice]) -> Markup:
 
 
 def filter_style(choices: Mapping[str, Choice]) -> str:
-    """The rules that hide what was not chosen; raises ValueError for a key that is no plain word."""
+    """The rules that hide what was not chosen; raises ValueError for a key that is no plain word.
+
+    They ask the form and not the body: a browser that prints asks again for every folded row, and a body is long.
+    """
     rules = []
     for key in choices:
         if not KEY.fullmatch(key):
             raise ValueError(f"{key!r} is no key of a filter: lower case, digits, - and _")
-        rules.append(f'body:has(#show-{key}:not(:checked)) [data-regime="{key}"] {{ display: none; }}')
+        rules.append(f'.filters:has(#show-{key}:not(:checked)) ~ main [data-regime="{key}"] {{ display: none; }}')
     return "\n".join(rules)

@@ -64,11 +64,11 @@ class Cell:
     key: float | None = None
     raw: float | None = None
     kind: str = ""
-    """Class of the cell: "" for numbers, ``t`` for text, ``t fold`` for what is long."""
+    """Class of the cell: "" for numbers, ``t`` for text, ``fold`` for what is long."""
 
     def told(self, head: bool) -> Markup:
         """The cell in its table."""
-        attributes = f' class="{self.kind}"' if self.kind else ""
+        attributes = f" class={self.kind}" if self.kind else ""
         if self.key is not None:
             attributes += f" data-v{_key(self.key)}"
         if self.raw is not None:
@@ -116,7 +116,8 @@ def missing(why: str) -> Cell:
 
 def both(normal: Markup, raw: Markup, key: float | None, raw_key: float | None) -> Cell:
     """A cell that shows one of two scales."""
-    return Cell(Markup(f'<span class="n">{escape(normal)}</span><span class="r">{escape(raw)}</span>'), key, raw_key)
+    # a page has thousands of these, and a class of one letter needs no quotes
+    return Cell(Markup(f"<span class=n>{escape(normal)}</span><span class=r>{escape(raw)}</span>"), key, raw_key)
 
 
 def interval_text(shown: Interval, why: str = "", digits: int = 3) -> Markup:

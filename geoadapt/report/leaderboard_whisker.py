@@ -48,4 +48,4 @@ def whisker(shown: Interval, scale: Scale) -> Markup:
         return Markup("")
     known = math.isfinite(shown.low) and math.isfinite(shown.high)
     bar = f"M{scale.place(shown.low):g} 7H{scale.place(shown.high):g}" if known else ""
-    return Markup(f'<svg class="w"><path d="{bar}"/><path d="M{scale.place(shown.value):g} 1v12"/></svg>')
+    return Markup(f'<svg class=w><path d="{bar}"/><path d="M{scale.place(shown.value):g} 1v12"/></svg>')

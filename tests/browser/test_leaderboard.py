@@ -100,6 +100,14 @@ def test_raw_scores_sort_their_own_way(browser: Chromium, page: Path) -> None:
     assert everything == "7 of 7 entries, raw scores"
 
 
+def test_what_a_row_tells_in_full_has_room(browser: Chromium, page: Path) -> None:
+    browser.open(page)
+    cell = "document.querySelector('td.fold')"
+    before = browser.run(f"{cell}.offsetWidth")
+    browser.run(f"{cell}.querySelector('details').open = true")
+    assert browser.run(f"{cell}.offsetWidth") > max(before, 480)
+
+
 def test_a_link_opens_what_it_leads_into(browser: Chromium, page: Path) -> None:
     browser.open(page)
     place = "document.querySelector('.entries a').getAttribute('href').slice(1)"
@@ -146,6 +154,13 @@ def test_on_paper_the_tables_stand_in_full(browser: Chromium, page: Path, tmp_pa
     browser.call("Emulation.setEmulatedMedia", media="print")
     assert browser.run("getComputedStyle(document.querySelector('.scroll')).overflowX") == "visible"
     assert browser.run("getComputedStyle(document.querySelector('nav')).display") == "none"
+    # a head that is repeated on the next sheet is drawn without its buttons
+    heads = "[...document.querySelectorAll('table.board th[data-best]')].filter(e => e.checkVisibility())"
+    assert browser.run(f"{heads}.every(head => !head.querySelector('button').checkVisibility())")
+    assert browser.run(f"{heads}.length") > 10
+    assert browser.run(f"{heads}.every(head => head.querySelector('span').innerText.trim() !== '')")
+    over = "head.scrollHeight > head.clientHeight + 1 || head.scrollWidth > head.clientWidth + 1"
+    assert not browser.run(f"[...document.querySelectorAll('table.board thead th')].some(head => {over})")
     browser.call("Emulation.setEmulatedMedia", media="")
     pdf = browser.printed(tmp_path / "board.pdf").read_bytes()
     assert pdf.startswith(b"%PDF") and pdf.count(b"/Type /Page\n") >= 2

@@ -71,6 +71,7 @@ def test_without_a_suite_the_known_ones_are_named(capsys: pytest.CaptureFixture[
         ),
         (Outcome(left=4), 1, "left      4 of 25: the same command goes on"),
         (Outcome(made=3, missing={"clouds: a": "no such band"}), 0, "missing   clouds: a: no such band"),
+        (Outcome(missing={"clouds: a": "no such folder"}), 1, "runs      0 made, 0 found finished, 0 failed"),
     ],
 )
 def test_what_failed_or_is_left_is_told_and_is_the_exit_status(
@@ -87,6 +88,14 @@ def test_what_failed_or_is_left_is_told_and_is_the_exit_status(
     assert main(words) == status
     assert told in capsys.readouterr().out.splitlines()
     assert [handler.level for handler in root.handlers][: len(before)] == before
+
+
+def test_a_file_in_the_folders_place_is_named(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out, (1)").write_text("x")
+    assert main(words) == 1
+    assert "out, (1): cannot be written: File exists; choose another hydra.run.dir" in capsys.readouterr().err
 
 
 def test_progress_is_for_terminals(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -158,3 +158,27 @@ def test_those_that_tie_share_the_ranks_that_they_take_up() -> None:
     low, high, first = rank_range(np.array([[1.0, 1.0], [1.0, 1.0], [0.0, 0.0]]))
     assert low.tolist() == [1, 1, 3] and high.tolist() == [2, 2, 3]
     assert first.tolist() == [0.5, 0.5, 0]
+
+
+def test_looks_at_the_same_runs_are_drawn_together() -> None:
+    """Lead times of the same forecasts tell no more of other seeds than one of them."""
+    stream = np.random.default_rng(0)
+    told = {"task": "forecasting", "metric": "rmse", "direction": "min"}
+    plain = {
+        "datasets": {"day1": told, "day3": {**told, "of": "day1"}, "own": told},
+        "groups": {"looks": {"datasets": ["day1", "day3"]}, "sets": {"datasets": ["day1", "own"]}},
+    }
+    suite = from_plain(plain, "suite")
+    runs = []
+    for backbone in ("a", "b", "c"):
+        for seed, value in enumerate(stream.random(5)):
+            for name in suite.datasets:
+                more = {"metric": "rmse", "direction": "min"}
+                runs.append(record(backbone, name, seed, float(value), **more))
+    board = board_of(runs, suite)
+    for scores in zip(board.scores["looks"].values(), board.scores["sets"].values(), strict=True):
+        looks, sets = (score.estimate.high - score.estimate.low for score in scores if score.estimate is not None)
+        assert sets < 0.95 * looks
+    pair = [compare_entries(board, group, *board.raw.entries[:2]) for group in ("looks", "sets")]
+    looks, sets = (told.difference.high - told.difference.low for told in pair if told is not None)
+    assert sets < 0.95 * looks

@@ -80,6 +80,41 @@ def test_what_is_borrowed_stays_paired_where_another_data_set_lacks_a_run() -> N
     assert (last[0] == last[1]).all() and (whole[last[0]] - 10 == short[last[1]] - 9).all()
 
 
+def looks(values: Floats, of: str = "runs") -> list[Cell]:
+    """One look per row of values (look, run), all at the same runs."""
+    return [Cell(f"{of}-{i}", SEEDS, row, of) for i, row in enumerate(values)]
+
+
+@pytest.mark.parametrize("apart", (0.0, 3.0))
+@pytest.mark.parametrize("groups", (1, 2))
+def test_intervals_over_several_looks_at_the_same_runs_cover_the_truth_too(apart: float, groups: int) -> None:
+    stream = np.random.default_rng(1)
+
+    def entry() -> Floats:
+        common, own = stream.standard_normal((groups, 1, 5)), stream.standard_normal((groups, 3, 5))
+        return np.asarray(np.sqrt(0.8) * common + np.sqrt(0.2) * own + apart * np.arange(3)[:, None], np.float64)
+
+    held, between, blind = [], [], []
+    for _ in range(300):
+        one, two = ([c for n, rows in enumerate(entry()) for c in looks(rows, f"runs{n}")] for _ in range(2))
+        found, told = interval(resample(one, count=300)), compare(one, two, count=300)
+        assert told is not None
+        held.append(found.low <= apart <= found.high)
+        between.append(told.difference.low <= 0 <= told.difference.high)
+        apiece = interval(resample([Cell(c.dataset, c.seeds, c.values) for c in one], count=300))
+        blind.append(apiece.low <= apart <= apiece.high)
+    assert 0.85 <= np.mean(held) <= 0.95 and 0.85 <= np.mean(between) <= 0.95
+    assert np.mean(blind) < np.mean(held) - 0.05, "as if each look had runs of its own"
+
+
+def test_the_same_scores_looked_at_twice_are_known_no_better() -> None:
+    runs = noise(1)[0]
+    once, twice = (interval(resample(looks(np.tile(runs, (count, 1))))) for count in (1, 2))
+    assert (twice.high - twice.low) / (once.high - once.low) == pytest.approx(1, abs=0.2)
+    other = interval(resample(cells(np.tile(runs, (2, 1)))))
+    assert other.high - other.low < 0.85 * (twice.high - twice.low)
+
+
 def test_an_interval_holds_its_score() -> None:
     stream = np.random.default_rng(0)
     for _ in range(200):

@@ -134,6 +134,7 @@ def test_what_cannot_be_is_missing_and_what_it_would_have_brought_too(
     outcome = Benchmark(chosen, tmp_path / "out", made.patch(monkeypatch)).run()
     assert outcome.missing == {"clouds: small_eo + none": "data.channels: it needs ['red']; the data have ['vv']"}
     assert outcome.failed == {} and outcome.left == 0
+    assert (outcome.made, outcome.found) == (5, 0), "what is missing was not found finished"
     assert made.asked.count("trial cloud_segmentation none 0") == 1, "it is refused once, not for every place"
     found = by_entry(tmp_path / "out")
     (rule,) = found["clouds: rule + none"]
@@ -273,6 +274,11 @@ def test_another_configuration_is_made_anew_and_the_same_is_not(
     Benchmark(plan(tmp_path / "conf", "suite.seeds=3", **ONE), tmp_path / "out", tools).run()
     assert sorted(made.asked) == ["seed cloud_segmentation lora seed-3", "seed cloud_segmentation none seed-3"]
     made.asked.clear()
+    Benchmark(plan(tmp_path / "conf", "suite.trials=1", **ONE), tmp_path / "one", tools).run()
+    Benchmark(plan(tmp_path / "conf", "suite.trials=1", **ONE), tmp_path / "out", tools).run()
+    alone, among = ({run.identity: run.value for run in read(tmp_path / name).runs} for name in ("one", "out"))
+    assert alone.items() <= among.items(), "of a longer search the first trial alone counts"
+    made.asked.clear()
     more = {**ONE, "words": ["train.steps=5", "train.chip=32"]}
     Benchmark(plan(tmp_path / "conf", **more), tmp_path / "out", tools).run()
     assert len(made.asked) == 10
@@ -285,10 +291,13 @@ def test_another_configuration_is_made_anew_and_the_same_is_not(
 
 def test_without_trials_the_words_say_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = MadeUp()
-    chosen = plan(tmp_path / "conf", "suite.trials=0", **{**ONE, "words": ["train.lr=5e-4", "train.batch=3"]})
+    chosen = plan(
+        tmp_path / "conf", "suite.trials=0", **{**ONE, "words": ["train.lr=5e-4", "train.batch=3", "train.patience=2"]}
+    )
     Benchmark(chosen, tmp_path / "out", made.patch(monkeypatch)).run()
     runs = [run for run in read(tmp_path / "out").runs if run.backbone != "rule"]
     assert len(runs) == 4 and {(run.extra["lr"], run.extra["batch_size"]) for run in runs} == {(5e-4, 3)}
+    assert {run.extra["early_stop_patience"] for run in runs} == {2}, "a submission says it"
     assert not (tmp_path / "out" / "studies.db").exists()
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from geoadapt.errors import GeoadaptError
-from geoadapt.leaderboard import page_chapter
+from geoadapt.leaderboard import export_plots, page_chapter
+from geoadapt.leaderboard.export import markdown_text
+from geoadapt.leaderboard.export_plots import write_plots
 from geoadapt.leaderboard.page import page_of, report, write_report
 from geoadapt.leaderboard.records import append
 from tests.leaderboard.page_made import made, stored
@@ -102,6 +104,52 @@ def test_every_run_has_its_command_configuration_commit_and_bundle(html: str) ->
     assert re.search(r"By seed 1: 0\.\d{4}, 2: 0\.\d{4}", row)
 
 
+def test_a_finger_too_is_told_why_a_score_is_missing(html: str) -> None:
+    row = rows(section(html, "All data sets"), 0)[-1]
+    assert "<p>flood: it takes single pixels.</p>" in row.split("<details>")[1]
+
+
+def test_every_cost_stands_in_the_table_of_a_capability(tmp_path: Path) -> None:
+    told = page_of(report([stored(tmp_path, mpx_per_second=0.25, memory_mb=1234.0)])).html()
+    row = text(next(r for r in rows(section(told, "Segmentation"), 0) if "eo + LoRA" in r))
+    assert re.search(r" 4,000 +3\.5 .* 0\.250 +1,234 ", row)
+
+
+def test_small_raw_scores_are_told_apart_and_nothing_has_no_sign(tmp_path: Path) -> None:
+    apart = {"lora": 0.01122, "full": 0.01126}
+    runs = [
+        replace(r, value=apart[r.adapter] + r.seed * 1e-7 if r.adapter in apart else 0.0445, backbone="eo")
+        for r in made()
+        if r.dataset == "moisture" and (r.backbone, r.adapter) in {("eo", "lora"), ("eo", "full"), ("majority", "none")}
+    ]
+    append(tmp_path, runs)
+    told = report([tmp_path])
+    shown = section(page_of(told).html(), "Data set by data set")
+    assert "0.0112" in shown and "0.0113" in shown and not re.search("\N{MINUS SIGN}0\\.000(?!\\d)", shown)
+    assert "| 0.0112 |" in markdown_text(told.chapters) and "| 0.0113 |" in markdown_text(told.chapters)
+
+
+def test_pictures_mark_ways_of_training_as_the_page_does_and_every_axis_has_its_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(tmp_path, [replace(r, seconds=20.0 + r.trainable / 1000) for r in made() if r.regime != "none"])
+    told = report([tmp_path])
+    drawn = {}
+    monkeypatch.setattr(export_plots, "_save", lambda drawing, path: drawn.update({path.name: drawing}))
+    write_plots(told.chapters, tmp_path / "board.html")
+    costs = drawn["board-cost.png"]
+    for axes in costs.axes:
+        low, high = axes.get_xlim()
+        assert sum(low <= tick <= high for tick in axes.get_xticks()) >= 1 and axes.get_xticklabels()[0].get_text()
+    key = section(page_of(told).html(), "Score against cost").split("</ul>")[0]
+    colours = {label.strip(): colour for colour, label in re.findall(r"--tone: (.*?)\".*?</svg>(.*?)</li>", key)}
+    (legend,) = costs.legends
+    shown = {
+        label.get_text(): line.get_color() for label, line in zip(legend.texts, legend.legend_handles, strict=True)
+    }
+    assert len(shown) == 4 and shown.items() <= colours.items()
+
+
 def test_simulated_data_are_called_so_wherever_they_stand(html: str) -> None:
     assert "on simulated data" in html.split("</header>")[0]
     for heading in ("How to read it", "All data sets", "Regression", "Data set by data set"):
@@ -114,6 +162,8 @@ def test_simulated_data_are_called_so_wherever_they_stand(html: str) -> None:
 def test_the_page_says_what_an_interval_means(html: str) -> None:
     told = text(section(html, "How to read it"))
     assert "90 times in 100" in told and "nothing of other data sets or other test samples" in told
+    assert "the whole 90 % interval of the difference" in told and "one verdict in 10 " in told
+    assert "the best and the worst quarter count for nothing" in told
 
 
 def test_names_are_escaped_wherever_they_stand(tmp_path: Path) -> None:
@@ -206,4 +256,6 @@ def test_who_the_suite_does_not_enter_on_a_data_set_has_no_row_there(tmp_path: P
         [row for row in rows(section(told, "Data set by data set"), n) if "pixel + IA3" in row] for n in (0, 1)
     )
     assert not floods and len(moisture) == 1
+    heads = re.findall(r"<summary>(\w+).*?(\d+) entries", section(told, "Data set by data set"))
+    assert heads == [("flood", "6"), ("moisture", "7")]
     assert any("pixel + IA3" in row for row in rows(section(told, "All data sets"), 0))

@@ -46,7 +46,7 @@ def test_a_run_that_was_made_again_counts_once_and_it_is_said(tmp_path: Path) ->
     append(tmp_path, [record("a", "pastis", 1, 0.1), record("a", "pastis", 2, 0.2), record("a", "pastis", 1, 0.3)])
     found = read(tmp_path)
     assert [(r.seed, r.value) for r in found.runs] == [(2, 0.2), (1, 0.3)]
-    assert "1 runs of a + none on pastis were made again" in found.left_out[0]
+    assert "1 run of a + none on pastis made again; the latest counts" in found.left_out[0]
 
 
 @pytest.mark.parametrize(

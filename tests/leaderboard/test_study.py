@@ -47,7 +47,7 @@ def test_a_search_that_is_taken_up_again_goes_on_as_it_would_have_gone(tmp_path:
         one = search(tmp_path)
         parts += [one.run(place, good).chosen for place in places]
     assert parts == all_drawn(13)
-    best = search(tmp_path).best()
+    best = search(tmp_path).best(13)
     assert best is not None and best.score == max(-abs(math.log10(chosen.lr) + 4) for chosen in parts)
 
 
@@ -74,8 +74,10 @@ def test_less_is_better_where_the_task_says_so_and_of_equals_the_first_counts() 
     one = search()
     for place, score in enumerate((0.3, 0.1, 0.1, 0.2)):
         one.run(place, lambda chosen, watch, score=score: (score, "min", "mae"))  # type: ignore[misc]
-    best = one.best()
+    best = one.best(4)
     assert best is not None and (best.place, best.score, best.monitor) == (1, 0.1, "mae")
+    first = one.best(1)
+    assert first is not None and first.place == 0, "what a longer search made does not count"
 
 
 def test_a_trial_that_fails_is_told_and_is_never_the_best() -> None:
@@ -88,11 +90,11 @@ def test_a_trial_that_fails_is_told_and_is_never_the_best() -> None:
         one.run(0, fails)
     with pytest.raises(GeoadaptError, match="is not a number"):
         one.run(1, lambda chosen, watch: (math.nan, "max", "miou"))
-    assert one.best() is None
+    assert one.best(2) is None
     assert "the loss is nan at step 3" in one.ended()[0].error
     one.run(0, good)
     assert one.ended()[0].error == "", "the later trial of a place counts"
-    best = one.best()
+    best = one.best(2)
     assert best is not None and best.place == 0
 
 
@@ -108,8 +110,14 @@ def test_a_fit_that_falls_behind_the_median_is_given_up_where_that_is_wanted(pru
 
     trials = [one.run(place, validated) for place in range(8)]
     assert [trial.pruned for trial in trials] == [False] * 6 + [pruning] * 2
-    best = one.best()
+    best = one.best(8)
     assert best is not None and best.place == 0
+
+
+def test_a_file_that_holds_no_studies_is_named(tmp_path: Path) -> None:
+    (tmp_path / "studies.db").write_bytes(b"what a full disk left" * 500)
+    with pytest.raises(GeoadaptError, match=r"studies\.db: holds no studies: file is not a database; remove it"):
+        open_storage(tmp_path)
 
 
 def test_a_folder_may_have_any_name(tmp_path: Path) -> None:

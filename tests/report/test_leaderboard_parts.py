@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from geoadapt.report.leaderboard_cost import SHAPES, CostPoint, cost_chart, cost_words, front, marks
+from geoadapt.report.leaderboard_cost import SHAPES, CostPoint, cost_chart, cost_ticks, cost_words, front, marks
 from geoadapt.report.leaderboard_filter import Choice, filter_bar, filter_style
 from geoadapt.report.leaderboard_table import Cell, Column, Line, both, interval_text, missing, plain, sortable
 from geoadapt.report.leaderboard_whisker import Scale, whisker
@@ -61,9 +61,16 @@ def test_a_filter_has_a_box_and_a_rule_per_way_and_takes_no_odd_keys() -> None:
     choices = {"frozen": Choice("frozen", 3), "peft-lora": Choice(NASTY, 2)}
     bar, style = filter_bar(choices), filter_style(choices)
     assert bar.count('type="checkbox"') == 2 and "<script>" not in bar and 'id="show-peft-lora" checked' in bar
-    assert 'body:has(#show-frozen:not(:checked)) [data-regime="frozen"] { display: none; }' in style
+    assert '.filters:has(#show-frozen:not(:checked)) ~ main [data-regime="frozen"] { display: none; }' in style
+    assert "body" not in style, "a browser looks through all of a body again for every folded row that it prints"
     with pytest.raises(ValueError, match="no key"):
         filter_style({"a}b": Choice("x", 1)})
+
+
+def test_ticks_of_costs_are_three_at_least_within_a_decade_too() -> None:
+    assert cost_ticks(0.0, 6.0) == [10.0**power for power in range(7)]
+    within = cost_ticks(math.log10(11), math.log10(37))
+    assert len(within) >= 2 and all(11 <= tick <= 37 for tick in within)
 
 
 def point(name: str, score: float, cost: float, regime: str = "full") -> CostPoint:
