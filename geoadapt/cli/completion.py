@@ -66,5 +66,5 @@ def _words(name: str, current: str) -> Iterable[str]:
         known = section in verb.sections and section in (*GROUPS, *SECTIONS)
         return [f"{section}.{key}=" for key in keys_of(section)] if known else []
     return [word for group in verb.sections for word in (f"{group}=", f"{group}.") if group in (*GROUPS, *SECTIONS)] + [
-        f"{group}=" for group in verb.sections if group in ("experiment", "seed")
+        f"{group}=" for group in verb.sections if group not in (*GROUPS, *SECTIONS)
     ]

@@ -242,6 +242,7 @@ def test_cfg_prints_the_whole_job_and_hydras_own(
         ("geoadapt list ru", ["runtime "]),
         ("geoadapt list data=fol", ["folder "]),
         ("geoadapt demo --h", ["--help "]),
+        ("geoadapt report sub", ["submission="]),
     ],
 )
 def test_completion_offers_what_the_checks_accept(line: str, expected: list[str]) -> None:
