@@ -14,6 +14,7 @@ from geoadapt.errors import GeoadaptError
 from geoadapt.fields.frames import fold_dates, known_to_others, masked, nearest_frames, radar_of, unfold_dates
 from geoadapt.fields.restorer import Restored
 from geoadapt.fields.types import Batch, Field
+from geoadapt.heads.mae_decoder import MaeDecoderHead
 from geoadapt.heads.removal import FRAMES
 from geoadapt.model import AdaptedModel, ParameterCount
 
@@ -47,6 +48,8 @@ class AdaptedRestorer(nn.Module):
         self.model = model
         self.channels = channels
         self.seeing = seeing
+        if isinstance(model.head, MaeDecoderHead):
+            model.head.places(channels)
         self.register_buffer("factor", torch.ones(len(channels)))
         self.register_buffer("floor", torch.tensor(floor))
 
@@ -56,25 +59,36 @@ class AdaptedRestorer(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Image [reflectance] and logarithm of its scale (b, 1, 2c, h, w), before calibration."""
-        field = masked(self._optical(batch))
-        frames = self._nearest(field)
-        features = self.model.backbone(self._read(frames, batch))
-        if not self.seeing.together:
-            features = unfold_dates(features, frames.values.shape[1])
-        out: Tensor = self.model.head(features, Batch({"optical": field, FRAMES: frames}))
-        return out
+        return self._made(batch)[0]
 
     def restore(self, batch: Batch) -> Restored:
-        """The last frame and its calibrated scale (b, c, h, w), NaN where no other date shows a pixel."""
+        """The last frame and its calibrated scale (b, c, h, w), NaN where no other date or clear token shows it."""
         with torch.inference_mode():
-            image, log = self(batch)[:, 0].float().chunk(2, 1)
+            out, told = self._made(batch)
+        image, log = out[:, 0].float().chunk(2, 1)
         known = known_to_others(self._optical(batch))
+        if told is not None:
+            known = known & told
         scale = (log.exp() + self.floor) * self.factor[:, None, None]
         return Restored(torch.where(known, image, torch.nan), torch.where(known, scale, torch.nan))
 
     def seen(self, batch: Batch) -> Batch:
         """The batch as the backbone reads it: a few dates, together or each alone, and the radar nearest to each."""
         return self._read(self._nearest(masked(self._optical(batch))), batch)
+
+    def _made(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """What ``forward`` gives, and where there was anything to make it from (b, 1, h, w); None = as dates show."""
+        field = masked(self._optical(batch))
+        frames = self._nearest(field)
+        read = self._read(frames, batch)
+        head, seen = self.model.head, Batch({"optical": field, FRAMES: frames})
+        if isinstance(head, MaeDecoderHead):
+            clear = head.encode(self.model.backbone, read)
+            return head(clear, seen), clear.told
+        features = self.model.backbone(read)
+        if not self.seeing.together:
+            features = unfold_dates(features, frames.values.shape[1])
+        return head(features, seen), None
 
     def _nearest(self, field: Field) -> Field:
         choose = getattr(self.model.backbone, "choose", None)

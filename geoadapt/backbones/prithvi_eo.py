@@ -35,9 +35,19 @@ from geoadapt.backbones.weights import Provenance, load_state, provenance, rando
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.types import Batch, Field, ProjectedGrid
 
-__all__ = ["PrithviEo", "Seen", "build", "drawn", "loaded"]
+__all__ = ["PrithviEo", "PrithviEoSpec", "Seen", "build", "drawn", "loaded"]
 
 log = logging.getLogger(__name__)
+
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]
+"""Mean and standard deviation of every channel [reflectance × 10000]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrithviEoSpec(BackboneSpec):
+    """What the encoder declares, and its configuration: from it a head can build the checkpoint's own decoder."""
+
+    settings: PrithviEoConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,8 @@ class PrithviEo(Encoder):
         self.mean, self.std = mean, std
         self.taps = _taps(config.taps, layout.depth)
         stand_ins = [NEAR[c] for c in config.channels if NEAR.get(c, c) not in config.channels]
-        self.spec = BackboneSpec(
+        self.spec = PrithviEoSpec(
+            settings=config,
             name=config.name,
             inputs={"optical": (*config.channels, *stand_ins)},
             required={},
@@ -127,9 +138,13 @@ class PrithviEo(Encoder):
         left = None if stop == len(self.blocks) else x.reshape(state.tokens.shape)
         return State(tuple(maps), left, None, state.grid)
 
-    def read(self, batch: Batch) -> Seen:
-        """Normalised channels, what is missing filled; raises GeoadaptError as ``forward`` does."""
+    def read(self, batch: Batch, statistics: Statistics | None = None) -> Seen:
+        """Normalised channels, what is missing filled; raises GeoadaptError as ``forward`` does.
+
+        ``statistics`` stand for those of the pre-training.
+        """
         given = self._optical(batch)
+        means, stds = statistics or (self.mean, self.std)
         picked = [source_of(c, given.channels, self.settings.channels) for c in self.settings.channels]
         shape = (*given.values.shape[:2], len(picked), *given.values.shape[-2:])
         pixels = given.values.new_zeros(shape, dtype=torch.float32)
@@ -137,11 +152,11 @@ class PrithviEo(Encoder):
         for place, index in enumerate(picked):
             if index is not None:
                 valid[:, :, place] = True if given.valid is None else given.valid[:, :, index]
-                pixels[:, :, place] = (given.values[:, :, index] * REFLECTANCE - self.mean[place]) / self.std[place]
+                pixels[:, :, place] = (given.values[:, :, index] * REFLECTANCE - means[place]) / stds[place]
         if self.settings.missing == "mean":
             empty = pixels.new_full((len(picked), 1, 1), NODATA)
         else:
-            empty = pixels.new_tensor([-m / s for m, s in zip(self.mean, self.std, strict=True)])[:, None, None]
+            empty = pixels.new_tensor([-m / s for m, s in zip(means, stds, strict=True)])[:, None, None]
         pixels = torch.where(valid, pixels, empty)
         return Seen(pixels.transpose(1, 2), valid.transpose(1, 2), self._year_day(given), self._lat_lon(given))
 

@@ -5,22 +5,26 @@ In: normalised pixels (b, c, t, h, w). Out: ``Painted``. Tokens of pixels (b, n,
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from geoadapt.backbones.config import PrithviEoConfig
 from geoadapt.backbones.prithvi_eo import PrithviEo, drawn, loaded
+from geoadapt.backbones.prithvi_eo_bands import BANDS, kernel_of
 from geoadapt.backbones.prithvi_eo_encoder import Encoder
 from geoadapt.backbones.prithvi_eo_keys import decoder_state, fill
 from geoadapt.backbones.prithvi_eo_layers import Block, Coordinates, Grid, Layout, add_coordinates, draw, positions
-from geoadapt.backbones.prithvi_eo_variants import weights_of
+from geoadapt.backbones.prithvi_eo_variants import layout_of, weights_of
 from geoadapt.backbones.weights import load_state
 from geoadapt.errors import GeoadaptError
 from geoadapt.fields.types import Batch
 
-__all__ = ["Decoder", "Painted", "PrithviEoMae", "build_mae", "patchify", "unpatchify"]
+__all__ = ["Decoder", "Painted", "PrithviEoMae", "build_decoder", "build_mae", "patchify", "unpatchify"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,12 @@ class Decoder(nn.Module):
         self, latent: Tensor, restore: Tensor, grid: Grid, year_day: Tensor | None, lat_lon: Tensor | None
     ) -> Tensor:
         """Painted tokens (b, n, t·h·w·c) from the encoder's (b, 1 + k, d)."""
+        return self.decoder_pred(self.decode(latent, restore, grid, year_day, lat_lon))  # type: ignore[no-any-return]
+
+    def decode(
+        self, latent: Tensor, restore: Tensor, grid: Grid, year_day: Tensor | None, lat_lon: Tensor | None
+    ) -> Tensor:
+        """What the last layer paints tokens from (b, n, decoder's d); arguments as of ``forward``."""
         x = self.decoder_embed(latent)
         hidden = self.mask_token.expand(len(x), restore.shape[1] + 1 - x.shape[1], -1)
         tokens = torch.cat([x[:, 1:], hidden], 1).gather(1, restore[..., None].expand(-1, -1, x.shape[-1]))
@@ -87,7 +97,7 @@ class Decoder(nn.Module):
         x = torch.cat([x[:, :1] + table[:, :1], tokens], 1)
         for block in self.decoder_blocks:
             x = block(x)
-        return self.decoder_pred(self.decoder_norm(x))[:, 1:]  # type: ignore[no-any-return]
+        return self.decoder_norm(x)[:, 1:]  # type: ignore[no-any-return]
 
 
 class PrithviEoMae(nn.Module):
@@ -181,18 +191,38 @@ def unpatchify(tokens: Tensor, grid: Grid, patch: tuple[int, int, int]) -> Tenso
 
 def build_mae(config: PrithviEoConfig, *, hide: float = 0.75, norm_target: bool = False) -> PrithviEoMae:
     """Encoder and decoder, trainable, with the weights of a whole public checkpoint or drawn from ``config.seed``."""
-    channels = len(config.channels)
     if config.random_weights:
-        encoder = drawn(config)
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            torch.manual_seed(config.seed + 1)
-            decoder = Decoder(encoder.layout, channels)
-            draw(decoder)
+        encoder, decoder = drawn(config), build_decoder(config)
     else:
         path = weights_of(config)
         state = load_state(path)
-        encoder = loaded(config, state, path)
-        with torch.device("meta"):
-            decoder = Decoder(encoder.layout, channels)
-        fill(decoder, decoder_state(state, decoder), path)
+        encoder, decoder = loaded(config, state, path), _loaded_decoder(config, state, path)
     return PrithviEoMae(encoder, decoder, hide=hide, norm_target=norm_target).requires_grad_(True)
+
+
+def build_decoder(config: PrithviEoConfig) -> Decoder:
+    """The decoder alone, trainable, as in ``build_mae``; raises GeoadaptError where the checkpoint holds none."""
+    if not config.random_weights:
+        path = weights_of(config)
+        return _loaded_decoder(config, load_state(path), path).requires_grad_(True)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(config.seed + 1)
+        decoder = Decoder(layout_of(config), len(config.channels))
+        draw(decoder)
+    return decoder
+
+
+def _loaded_decoder(config: PrithviEoConfig, state: Mapping[str, Tensor], path: Path) -> Decoder:
+    with torch.device("meta"):
+        decoder = Decoder(layout_of(config), len(config.channels))
+    own = decoder_state(state, decoder)
+    if not own:
+        raise GeoadaptError(path, "holds the encoder without its decoder", "give the whole checkpoint, as published")
+    kernels = [kernel_of(c, config.channels) for c in config.channels]
+    for key in ("decoder_pred.weight", "decoder_pred.bias"):
+        rows = own.get(key)
+        # of the bands that were painted in the pre-training, those that are wanted; the channel is the fastest axis
+        if rows is not None and len(rows) == len(BANDS) * math.prod(decoder.layout.patch) and max(kernels) < len(BANDS):
+            own[key] = rows.unflatten(0, (-1, len(BANDS)))[:, kernels].flatten(0, 1)  # type: ignore[no-untyped-call]
+    fill(decoder, own, path)
+    return decoder

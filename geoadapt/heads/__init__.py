@@ -4,6 +4,7 @@ from geoadapt.heads.config import (
     FcnConfig,
     ImageConfig,
     LinearConfig,
+    MaeDecoderConfig,
     PooledConfig,
     RemovalConfig,
     ResidualConfig,
@@ -17,6 +18,7 @@ __all__ = ["HEADS"]
 HEADS: dict[str, Entry] = {
     "image": Entry(ImageConfig, "geoadapt.heads.image:build"),
     "linear": Entry(LinearConfig, "geoadapt.heads.linear:build"),
+    "mae_decoder": Entry(MaeDecoderConfig, "geoadapt.heads.mae_decoder:build"),
     "fcn": Entry(FcnConfig, "geoadapt.heads.fcn:build"),
     "pooled": Entry(PooledConfig, "geoadapt.heads.pooled:build"),
     "removal": Entry(RemovalConfig, "geoadapt.heads.removal:build"),

@@ -10,6 +10,7 @@ __all__ = [
     "FcnConfig",
     "ImageConfig",
     "LinearConfig",
+    "MaeDecoderConfig",
     "PooledConfig",
     "RemovalConfig",
     "ResidualConfig",
@@ -113,6 +114,13 @@ class ImageConfig:
     def __post_init__(self) -> None:
         if self.scaling not in SCALINGS:
             raise GeoadaptError("head.scaling", f"'{self.scaling}'", nearest(self.scaling, SCALINGS))
+
+
+@dataclass
+class MaeDecoderConfig:
+    """Prithvi-EO's own decoder: the whole image from the tokens that no cloud touches, with its scale."""
+
+    name: str = "mae_decoder"
 
 
 def _at_least(key: str, value: int, least: int) -> None:

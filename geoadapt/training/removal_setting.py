@@ -59,7 +59,7 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
-HEADS = ("removal", "residual", "image")
+HEADS = ("removal", "residual", "image", "mae_decoder")
 """Those that give an image and its scale."""
 SURVEYED = 64
 """Training samples from which statistics are taken."""
@@ -122,9 +122,7 @@ def restorer_of(setting: RemovalSetting, job: JobConfig) -> AdaptedRestorer:
     model = build_model(job.backbone, job.adapter, job.head, inputs, setting.channels, job.seed)
     check_chip(model, job)
     model.head.expect(setting.task.error)  # type: ignore[operator]
-    seeing = Seeing(
-        job.task.frames, _together(job.task.together, model.spec), job.task.radar, _heard(setting, job, model.spec)
-    )
+    seeing = Seeing(job.task.frames, _together(job, model.spec), job.task.radar, _heard(setting, job, model.spec))
     made = AdaptedRestorer(model, setting.channels, seeing, floor=setting.task.floor)
     if isinstance(job.backbone, PmaaConfig) and job.head.name == "image" and not job.backbone.random_weights:
         _take_last_layer(made)
@@ -218,5 +216,10 @@ def _heard(setting: RemovalSetting, job: JobConfig, spec: BackboneSpec) -> tuple
     return radar.channels if job.task.radar and "sar" in spec.inputs and radar is not None else ()
 
 
-def _together(asked_for: str, spec: BackboneSpec) -> bool:
+def _together(job: JobConfig, spec: BackboneSpec) -> bool:
+    asked_for = job.task.together
+    if job.head.name == "mae_decoder":
+        if asked_for == "no":
+            raise GeoadaptError("task.together", "head=mae_decoder paints a date from all others", "leave it at auto")
+        return True
     return asked_for == "yes" or (asked_for == "auto" and spec.dates != 1)
